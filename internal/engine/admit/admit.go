@@ -1,0 +1,3 @@
+// Package admit decides whether one more invocation may run now. It does no
+// I/O; its tests run in virtual time.
+package admit

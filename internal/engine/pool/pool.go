@@ -1,0 +1,2 @@
+// Package pool keeps sandboxes warm and picks one for an invocation.
+package pool

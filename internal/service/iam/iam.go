@@ -1,0 +1,2 @@
+// Package iam is the IAM API.
+package iam

@@ -1,0 +1,2 @@
+// Package lambda is the Lambda API.
+package lambda

@@ -1,0 +1,2 @@
+// Package logs is the CloudWatch Logs API.
+package logs

@@ -1,0 +1,2 @@
+// Package sts is the STS API.
+package sts

@@ -1,0 +1,2 @@
+// Package cbor speaks rpcv2Cbor.
+package cbor

@@ -1,0 +1,2 @@
+// Package query speaks the query protocol.
+package query

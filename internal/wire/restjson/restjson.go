@@ -1,0 +1,2 @@
+// Package restjson speaks restJson1.
+package restjson
