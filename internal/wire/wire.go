@@ -9,14 +9,15 @@
 //
 // The fields of In and Out carry the model in their tags:
 //
-//	wire:"FunctionName,uri"   wire name, and where: uri, query, header, headers, payload; body when absent
+//	wire:"FunctionName,uri"   wire name, and where: uri, query, header, headers, payload, status; body when absent
 //	required:"true"           must be there
 //	len:"1..140"              length of a string, blob, list or map; either end may be missing
 //	range:"1..900"            bounds of a number; either end may be missing
 //	pattern:"[a-z]+"          the whole value must match
 //	enum:"x86_64|arm64"       one of these
-//	elem.len, elem.pattern, elem.range, elem.enum    the same for a list's members or a map's values
+//	elem.len, elem.pattern, elem.range, elem.enum    the same for a list's members or a map's values; elem.elem. one deeper
 //	key.len, key.pattern, key.enum                   the same for a map's keys
+//	sensitive:"true"          the value is not repeated in a violation's text
 //	list:"member"             query: what a list's members are called, if not "member"; list:",flat" when flattened
 //
 // Their types are *string, *bool, *int32, *int64, *float64, *Time, []byte, []T,
@@ -80,7 +81,19 @@ type Service struct {
 	ErrorCode string
 
 	// ErrorBody makes the members of an error's JSON body; nil means the protocol's own.
+	// It is asked about errors of the handlers alone: what the front end itself
+	// refuses (a signature, a constraint) looks the same at every service.
 	ErrorBody func(*awserr.Error) map[string]any
+
+	// ValidationCode is the code of a violated constraint, if it is not the
+	// protocol's own: "InvalidParameterException".
+	ValidationCode string
+
+	// MaxBody bounds the request body of op in bytes; nil or 0 means DefaultMaxBody.
+	MaxBody func(op string) int64
+
+	// TooLarge makes the error for a body over MaxBody; nil means RequestEntityTooLargeException.
+	TooLarge func(op string, limit int64) *awserr.Error
 }
 
 // A Protocol speaks one of AWS's protocols for any service.
