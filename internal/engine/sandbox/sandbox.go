@@ -83,12 +83,12 @@ type Sandbox interface {
 	Close() error
 }
 
-// A Command is what to run inside a sandbox.
+// A Command is what to run inside a sandbox. Paths are as Path tells them.
 type Command struct {
 	Args   []string  // Args[0] is a path inside, or a name to look up in Env's PATH
 	Env    []string  // the whole environment
 	Dir    string    // working directory inside
-	Stdout io.Writer // each gets what the process writes, in order, from one goroutine
+	Stdout io.Writer // each gets what the process writes, in order, never two writes at a time
 	Stderr io.Writer // may equal Stdout: then both arrive in the order written
 }
 

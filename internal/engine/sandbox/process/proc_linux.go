@@ -1,0 +1,109 @@
+package process
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// tick is the unit of times in /proc: USER_HZ is 100 wherever Linux runs Go.
+const tick = 10 * time.Millisecond
+
+// stat reads the fields of /proc/pid/stat that follow the program's name,
+// which may hold anything.
+func stat(pid string) []string {
+	b, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return nil
+	}
+	_, rest, _ := strings.Cut(string(b[strings.LastIndexByte(string(b), ')')+1:]), " ")
+	f := strings.Fields(rest)
+	if len(f) < 20 {
+		return nil
+	}
+	return f
+}
+
+// Places of fields in what stat returns.
+const (
+	statState = 0
+	statGroup = 2
+	statUser  = 11
+	statStart = 19
+)
+
+// startTime is when a process started, in a form that only compares.
+func startTime(pid int) string {
+	f := stat(strconv.Itoa(pid))
+	if f == nil {
+		return ""
+	}
+	return f[statStart]
+}
+
+// members lists the processes of a group, and whether each is a zombie.
+func members(group int) map[string]bool {
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	m := map[string]bool{}
+	for _, d := range dirs {
+		pid := filepath.Base(d)
+		if f := stat(pid); f != nil && f[statGroup] == strconv.Itoa(group) {
+			m[pid] = f[statState] == "Z"
+		}
+	}
+	return m
+}
+
+// onlyZombies tells whether a group's members have all ended, and merely wait
+// to be reaped by parents that are not us.
+func onlyZombies(group int) bool {
+	for _, zombie := range members(group) {
+		if !zombie {
+			return false
+		}
+	}
+	return true
+}
+
+// usage tells what the living members of a group have used.
+func usage(group int) (cpu time.Duration, peakKB int) {
+	for pid, zombie := range members(group) {
+		if zombie {
+			continue
+		}
+		if f := stat(pid); f != nil {
+			for _, s := range f[statUser : statUser+4] { // user, system, and those of its dead children
+				n, _ := strconv.Atoi(s)
+				cpu += time.Duration(n) * tick
+			}
+		}
+		peakKB += highWater(pid)
+	}
+	return cpu, peakKB
+}
+
+// highWater is the largest resident size a process has had, in KiB.
+func highWater(pid string) int {
+	b, _ := os.ReadFile("/proc/" + pid + "/status")
+	_, rest, ok := strings.Cut(string(b), "VmHWM:")
+	if !ok {
+		return 0
+	}
+	var kb int
+	fmt.Sscanf(rest, "%d", &kb)
+	return kb
+}
+
+// resetPeak starts the high-water marks of a group's members anew.
+func resetPeak(group int) {
+	for pid := range members(group) {
+		_ = os.WriteFile("/proc/"+pid+"/clear_refs", []byte("5"), 0)
+	}
+}
+
+// maxRSS is the peak that the system reports of an ended process, in KiB.
+func maxRSS(ru *syscall.Rusage) int { return int(ru.Maxrss) }
