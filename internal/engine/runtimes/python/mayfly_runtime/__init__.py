@@ -1,0 +1,1 @@
+"""Runs a Python function against the Lambda Runtime API."""
