@@ -1,15 +1,170 @@
 package wire
 
-import "net/http"
+import (
+	"encoding/xml"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/mayfly-faas/mayfly/internal/awserr"
+)
 
 // A Front is the one door to all services.
 type Front struct {
 	Services []Service
-	Gate     Gate
+	Gate     Gate         // nil lets everybody in, as nobody; for tests
 	Private  http.Handler // answers /_mayfly/; nil for none
-	Hosts    []string     // further names that clients may reach us by
+	Hosts    []string     // names that clients may reach us by, besides loopback's and the listener's own
 	Unsigned bool         // the gate lets unsigned requests in: refuse browsers of other sites
+	Log      *slog.Logger // nil means the default
 }
 
-// Handler is the door itself.
-func (f Front) Handler() http.Handler { return http.NotFoundHandler() }
+// privatePath is the part of the path space that is not AWS's.
+const privatePath = "/_mayfly/"
+
+// Handler is the door itself. It panics if two services have one name.
+func (f Front) Handler() http.Handler {
+	if f.Log == nil {
+		f.Log = slog.Default()
+	}
+	d := &door{Front: f, handlers: map[string]http.Handler{}}
+	for _, s := range f.Services {
+		if d.handlers[s.Name] != nil {
+			panic("wire: two services named " + s.Name)
+		}
+		d.handlers[s.Name] = s.Protocol.Handler(s, f.Gate)
+	}
+	return d
+}
+
+type door struct {
+	Front
+	handlers map[string]http.Handler // by signing name
+}
+
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	id := uuid.NewString()
+	ctx := WithBaseURL(WithRequestID(r.Context(), id), baseURL(r))
+	r = r.WithContext(ctx)
+	w.Header().Set("Server", "Mayfly")
+	a := &answer{ResponseWriter: w}
+	service := "-"
+	defer func() {
+		d.rescue(a, r, recover())
+		d.Log.DebugContext(ctx, "request", "method", r.Method, "path", r.URL.Path, "service", service,
+			"status", a.status, "bytes", a.bytes, "took", time.Since(start), "request", id, "from", r.RemoteAddr)
+	}()
+	if err := d.admit(r); err != nil {
+		refuse(a, r, err)
+		return
+	}
+	if d.Private != nil && strings.HasPrefix(r.URL.Path, privatePath) {
+		service = "mayfly"
+		a.Header().Set("X-Amzn-Requestid", id)
+		d.Private.ServeHTTP(a, r)
+		return
+	}
+	service = d.serviceOf(r)
+	h := d.handlers[service]
+	if h == nil {
+		refuse(a, r, d.unknown(service))
+		return
+	}
+	h.ServeHTTP(a, r)
+}
+
+// rescue answers for a handler that panicked, and keeps the server alive.
+func (d *door) rescue(a *answer, r *http.Request, p any) {
+	switch p {
+	case nil:
+		return
+	case http.ErrAbortHandler:
+		panic(p) // net/http's way to break the connection
+	}
+	d.Log.ErrorContext(r.Context(), "front panicked", "path", r.URL.Path,
+		"request", RequestID(r.Context()), "panic", p, "stack", string(debug.Stack()))
+	if a.status != 0 {
+		panic(http.ErrAbortHandler) // half an answer is out: do not let it look whole
+	}
+	refuse(a, r, awserr.Internal("InternalFailure", fmt.Errorf("panic: %v", p)))
+}
+
+func (d *door) unknown(service string) *awserr.Error {
+	names := make([]string, 0, len(d.handlers))
+	for n := range d.handlers {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	served := strings.Join(names, ", ")
+	if service == "" {
+		return awserr.New(404, "UnknownServiceException",
+			"Nothing in this request names a service. Sign it, as every AWS SDK does; served are: %s.", served)
+	}
+	return awserr.New(404, "UnknownServiceException", "Mayfly does not serve the service '%s' yet; served are: %s.", service, served)
+}
+
+func baseURL(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}
+
+// refuse answers for no service in particular: in XML if the client speaks
+// the query protocol, in JSON otherwise.
+func refuse(w http.ResponseWriter, r *http.Request, e *awserr.Error) {
+	h := w.Header()
+	id := RequestID(r.Context())
+	h.Set("X-Amzn-Requestid", id)
+	h.Set("X-Amzn-Errortype", e.Code)
+	if isForm(r) {
+		h.Set("Content-Type", "text/xml")
+		w.WriteHeader(e.Status)
+		var text strings.Builder
+		xml.EscapeText(&text, []byte(e.Message))
+		fmt.Fprintf(w, "<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>%s</RequestId></ErrorResponse>",
+			e.Code, text.String(), id)
+		return
+	}
+	h.Set("Content-Type", "application/json")
+	w.WriteHeader(e.Status)
+	b := AppendString([]byte(`{"__type":`), e.Code)
+	b = AppendString(append(b, `,"message":`...), e.Message)
+	w.Write(append(b, '}'))
+}
+
+func isForm(r *http.Request) bool {
+	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
+}
+
+// An answer remembers what was answered, for the log.
+type answer struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (a *answer) WriteHeader(status int) {
+	if status >= 200 && a.status == 0 {
+		a.status = status
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+func (a *answer) Write(b []byte) (int, error) {
+	if a.status == 0 {
+		a.status = http.StatusOK
+	}
+	n, err := a.ResponseWriter.Write(b)
+	a.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController flush.
+func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
