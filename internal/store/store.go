@@ -20,10 +20,22 @@ var (
 	ErrNewer    = errors.New("store: the data was written by a newer version")
 )
 
+// What else an operation on a database may answer.
+var (
+	ErrClosed = errors.New("store: the database is closed")
+	ErrInUse  = errors.New("store: the database is open in another process")
+	ErrRemote = errors.New("store: a network file system cannot keep a database safe")
+	ErrSlow   = errors.New("store: a read held its state for too long")
+)
+
 // A DB is one database. Its methods may be called from any goroutine.
 //
 // Queries use ? for arguments, and the SQL that SQLite and PostgreSQL share:
-// TEXT, INTEGER (64 bits), REAL, BLOB, ON CONFLICT, RETURNING.
+// TEXT, INTEGER (64 bits), REAL, BLOB, ON CONFLICT, RETURNING. Texts compare by
+// their bytes and LIKE minds the case. A TEXT argument is a string, a BLOB
+// argument a []byte, an INTEGER any Go integer or a bool (0 or 1); there is no
+// type for times: keep them as integers. A column that is INTEGER PRIMARY KEY
+// numbers its rows itself when no value is given.
 type DB interface {
 	// Migrate brings room's tables up to date: it runs those of steps that
 	// have not run on this data, in order, each once. Steps are only ever
