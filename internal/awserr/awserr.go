@@ -19,13 +19,20 @@ const (
 	Server
 )
 
-// String is the fault as AWS spells it: query's Type element says Sender or
-// Receiver, and restJson1's Type member User or Server.
+// String is the fault as restJson1's Type member spells it: User or Server.
 func (f Fault) String() string {
 	if f == Server {
 		return "Server"
 	}
 	return "User"
+}
+
+// Party is the fault as query's Type element spells it: Sender or Receiver.
+func (f Fault) Party() string {
+	if f == Server {
+		return "Receiver"
+	}
+	return "Sender"
 }
 
 // An Error is an AWS error: a code from the service's model and a message for
