@@ -6,97 +6,187 @@ package engine
 
 import (
 	"context"
-	"io"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
 	"time"
+
+	"github.com/mayfly-faas/mayfly/internal/engine/admit"
+	"github.com/mayfly-faas/mayfly/internal/engine/logs"
+	"github.com/mayfly-faas/mayfly/internal/engine/pool"
+	"github.com/mayfly-faas/mayfly/internal/engine/runtimes"
+	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
 )
 
-// A Unit is code that can run: an immutable function version, or one state of
-// $LATEST.
-type Unit struct {
-	Key      string // names this code and configuration: same Key, same sandboxes
-	Function string // name of the function
-	Version  string // "$LATEST" or a number
-	ARN      string // of the function, unqualified
-	Account  string
-	Region   string
+// ErrClosed means that the engine is closed, or was closed under the invocation.
+var ErrClosed = errors.New("engine: closed")
 
-	Runtime  string // "python3.12", "nodejs22.x", "provided.al2023"
-	Arch     string // "x86_64", "arm64"
-	Handler  string
-	Env      map[string]string // the user's variables
-	MemoryMB int
-	TmpMB    int
-	Timeout  time.Duration
-	Code     string // host directory shown at /var/task
-	Opt      string // host directory shown at /opt; "" for none
-
-	Log Logging
-
-	// Credentials makes the role's temporary credentials for a new sandbox.
-	Credentials func(ctx context.Context) (Credentials, error)
+// Runtimes says how code of a runtime is started. *runtimes.Set does.
+type Runtimes interface {
+	Mounts(runtime string) ([]sandbox.Mount, error)
+	Command(runtimes.Launch) (args []string, env map[string]string, err error)
 }
 
-// Logging says where a unit's log goes and in which form.
-type Logging struct {
-	Group       string // "/aws/lambda/NAME"
-	JSON        bool
-	AppLevel    string // with JSON: "INFO"
-	SystemLevel string // with JSON: "INFO"
+// A Config is what an Engine is made of. Tier and Runtimes are needed; a zero
+// field otherwise has the default written there.
+type Config struct {
+	Tier     sandbox.Tier
+	Runtimes Runtimes
+	Sink     logs.Sink // where logs go; nowhere
+
+	// Endpoint serves the platform's API on a listener inside a sandbox, until
+	// that is closed. Without it the code has no AWS_ENDPOINT_URL.
+	Endpoint func(net.Listener)
+
+	Concurrency int  // the account's concurrent executions; 1,000
+	Offline     bool // code cannot reach the world outside the host
+
+	ColdStarts   int           // sandboxes started at a time; twice the processors
+	IdleTimeout  time.Duration // an idle sandbox lives so long; 10 minutes
+	MaxLifetime  time.Duration // any sandbox lives so long; 6 hours, or as its credentials
+	FreezeAfter  time.Duration // an idle sandbox is frozen then; negative: never; 50 ms
+	MemoryMB     int           // all sandboxes together may come to use so much; no limit
+	OnDemandInit time.Duration // limit of the Init phase; 10 s
+	EndpointPort int           // where AWS_ENDPOINT_URL points to inside; 4566
 }
 
-// Credentials are what code inside signs with.
-type Credentials struct {
-	AccessKeyID, SecretAccessKey, SessionToken string
-	Expires                                    time.Time
+// An Engine runs units.
+type Engine struct {
+	c    Config
+	gate *admit.Gate
+	pool *pool.Pool
+
+	running sync.WaitGroup // invocations
+	mu      sync.RWMutex   // guards closed against the start of invocations
+	closed  bool
 }
 
-// A Call is one invocation, on its way in.
-type Call struct {
-	RequestID     string
-	Payload       []byte
-	InvokedARN    string // with the qualifier that the caller used
-	ClientContext string // JSON, decoded
-	TraceHeader   string // X-Amzn-Trace-Id
-	Tail          bool   // the caller wants the last 4 KB of the log
-
-	// Answer gets the payload as the code writes it. When the invocation
-	// fails, what it got is the beginning of an answer that never came.
-	Answer io.Writer
-
-	// Limit is the most bytes that Answer may get; past it the invocation
-	// fails as Function.ResponseSizeTooLarge. 0 is no limit.
-	Limit int64
+// New makes an Engine. Nothing of it runs until the first Invoke or Provision.
+func New(c Config) *Engine {
+	if c.Sink == nil {
+		c.Sink = logs.Discard{}
+	}
+	if c.OnDemandInit == 0 {
+		c.OnDemandInit = 10 * time.Second
+	}
+	if c.EndpointPort == 0 {
+		c.EndpointPort = 4566
+	}
+	return &Engine{c: c, gate: admit.New(c.Concurrency), pool: pool.New(pool.Config{
+		Starts: c.ColdStarts, Idle: c.IdleTimeout, Life: c.MaxLifetime,
+		FreezeAfter: c.FreezeAfter, MemoryMB: c.MemoryMB,
+	})}
 }
 
-// An Outcome is how an invocation ended. A failure of the code is an Outcome,
-// never an error.
-type Outcome struct {
-	Failure *Failure // nil for success
-	Tail    []byte   // the log's end, when Call asked for it
-	Report  Report
+// Invoke runs u once. A failure of the code is an Outcome. An error means that
+// the platform refused (*Throttle, *runtimes.Missing), broke, or that ctx ended
+// before the code was reached: once it runs, it runs to its end or its timeout,
+// whatever becomes of ctx, and Invoke with it. c.Answer is written to until
+// Invoke returns, and not after; its Write must not block for ever.
+func (e *Engine) Invoke(ctx context.Context, u *Unit, c Call) (*Outcome, error) {
+	if !e.enter() {
+		return nil, ErrClosed
+	}
+	defer e.running.Done()
+	if reason := e.gate.Enter(u.ARN, u.Key); reason != "" {
+		return nil, &Throttle{Reason: reason}
+	}
+	defer e.gate.Leave(u.ARN, u.Key)
+
+	slot, err := e.pool.Take(ctx, e.class(u))
+	if err != nil {
+		return nil, e.refusal(u, err)
+	}
+	in := begin(slot, &c)
+	err = in.run()
+	if err != nil {
+		e.pool.End(slot)
+		return nil, e.refusal(u, err)
+	}
+	out := in.outcome()
+	if in.reusable() {
+		e.pool.Give(slot)
+	} else {
+		e.pool.End(slot)
+	}
+	return out, nil
 }
 
-// A Failure is what the code, or the platform in its name, says went wrong.
-type Failure struct {
-	Type    string // "Runtime.ExitError", "Sandbox.Timedout", or the code's own
-	Payload []byte // JSON object with errorType and errorMessage
+// refusal says what a platform's error was about.
+func (e *Engine) refusal(u *Unit, err error) error {
+	if errors.Is(err, pool.ErrClosed) || errors.Is(err, ErrClosed) {
+		return ErrClosed
+	}
+	return fmt.Errorf("engine: run %s: %w", u.Function, err)
 }
 
-// A Report is what the invocation cost.
-type Report struct {
-	Start       time.Time
-	Duration    time.Duration
-	Init        time.Duration // 0 when the sandbox was warm
-	BilledMS    int64         // whole milliseconds, init included
-	MaxMemoryMB int
-	CPU         time.Duration
-	Cold        bool
-	Provisioned bool
+// Drain ends all sandboxes of the unit called key: the busy ones when they are
+// done. Provisioned ones are among them.
+func (e *Engine) Drain(key string) { e.pool.Drain(key) }
+
+// Reserve gives the function its own n concurrent executions, and no more.
+func (e *Engine) Reserve(functionARN string, n int) { e.gate.Reserve(functionARN, n) }
+
+// Unreserve lets the function share the account's concurrent executions again.
+func (e *Engine) Unreserve(functionARN string) { e.gate.Unreserve(functionARN) }
+
+// Provision keeps n sandboxes of u initialised; 0 ends that.
+func (e *Engine) Provision(u *Unit, n int) {
+	e.gate.Provision(u.ARN, u.Key, n)
+	e.pool.Provision(e.class(u), n)
 }
 
-// A Throttle is the error for an invocation that found no room.
-type Throttle struct {
-	Reason string // as TooManyRequestsException's Reason: "ReservedFunctionConcurrentInvocationLimitExceeded"
+// Provisioned is how many sandboxes of the unit called key are initialised and
+// kept so, and why there are not more: "" or "FUNCTION_ERROR_INIT_FAILURE".
+func (e *Engine) Provisioned(key string) (ready int, failure string) {
+	ready, err := e.pool.Provisioned(key)
+	if err != nil {
+		failure = initFailure
+	}
+	return ready, failure
 }
 
-func (t *Throttle) Error() string { return "engine: throttled: " + t.Reason }
+// Stats is what an Engine does now.
+type Stats struct {
+	Running int                   // invocations
+	ByKey   map[string]pool.Stats // sandboxes
+}
+
+// Stats tells what the engine does now.
+func (e *Engine) Stats() Stats { return Stats{e.gate.Running(), e.pool.Stats()} }
+
+// Close refuses further invocations, and returns when nothing runs any more. Running
+// invocations may finish until ctx ends; then they are killed. It does not
+// close the tier.
+func (e *Engine) Close(ctx context.Context) error {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	err := e.pool.Close(ctx)
+	e.running.Wait()
+	if err != nil {
+		return fmt.Errorf("engine: close: invocations were cut off: %w", err)
+	}
+	return nil
+}
+
+// enter counts one more invocation, unless the engine is closed.
+func (e *Engine) enter() bool {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	if !e.closed {
+		e.running.Add(1)
+	}
+	return !e.closed
+}
+
+func (e *Engine) class(u *Unit) pool.Class {
+	return pool.Class{Key: u.Key, MemoryMB: u.MemoryMB, Start: func(ctx context.Context, provisioned bool) (pool.Instance, error) {
+		i, err := e.start(ctx, u, provisioned)
+		if err != nil {
+			return nil, err // not i: a nil *instance is no nil Instance
+		}
+		return i, nil
+	}}
+}

@@ -1,3 +1,121 @@
 // Package runtimeapi is the Lambda Runtime API, as a function's code sees it:
 // it asks for the next invocation, and answers or fails it.
+//
+// A Server serves one sandbox. The engine's side of it is Reset before the
+// runtime is started, Started to learn how initialisation went, and Begin and
+// End around each invocation.
+//
+// https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 package runtimeapi
+
+import (
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// A Call is one invocation, on its way in. Begin must be given a new one each
+// time, and nothing in it may change before End.
+type Call struct {
+	ID            string // request id
+	Attempt       string // Lambda-Runtime-Invocation-Id: names this delivery of it
+	Payload       []byte
+	Deadline      time.Time
+	InvokedARN    string
+	TraceHeader   string
+	ClientContext string // JSON
+	Identity      string // JSON of the Cognito identity
+	Tenant        string
+
+	Answer io.Writer // gets the payload as the code writes it
+	Limit  int64     // the most bytes that Answer may get; 0 is no limit
+}
+
+// A Failure is what the code reported, or what is wrong with its answer.
+type Failure struct {
+	Type    string // as the runtime wrote it; "" when it wrote none
+	Payload []byte
+}
+
+// A Result is what came of a Call.
+type Result struct {
+	Answered bool      // the code answered, or failed
+	Failure  *Failure  // nil if it answered
+	Produced int64     // bytes of the answer
+	First    time.Time // when the answer began
+	Last     time.Time // when it was complete
+}
+
+// A Server is the Runtime API of one sandbox.
+type Server struct {
+	http    *http.Server
+	serving sync.WaitGroup
+
+	mu  sync.Mutex // guards run, and the *run's fields that say so
+	run *run
+}
+
+// New makes a Server. It refuses every call until Reset.
+func New() *Server {
+	s := &Server{run: newRun(gone)}
+	s.http = &http.Server{
+		Handler:  http.HandlerFunc(s.serve),
+		ErrorLog: log.New(io.Discard, "", 0), // what code inside does wrong is not the server's news
+	}
+	return s
+}
+
+// Serve answers on l until l or the Server is closed. It returns at once.
+func (s *Server) Serve(l net.Listener) {
+	s.serving.Go(func() { s.http.Serve(l) }) // ends when l does, which is no news
+}
+
+// Reset forgets the runtime that was there, and waits for another to start.
+// Requests that the old one left open end.
+func (s *Server) Reset() { s.replace(newRun(started)) }
+
+// Close ends every request and stops serving.
+func (s *Server) Close() {
+	s.replace(newRun(gone))
+	s.http.Close()
+	s.serving.Wait()
+}
+
+func (s *Server) replace(r *run) {
+	s.mu.Lock()
+	old := s.run
+	s.run = r
+	s.mu.Unlock()
+	close(old.over)
+}
+
+func (s *Server) current() *run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.run
+}
+
+// Started is closed when the runtime that came after the last Reset has asked
+// for its first invocation, or has reported that it cannot.
+func (s *Server) Started() <-chan struct{} { return s.current().started }
+
+// InitFailure is what the runtime reported instead of asking for its first
+// invocation, or nil.
+func (s *Server) InitFailure() *Failure {
+	r := s.current()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.initFailure
+}
+
+// Begin hands c to the runtime. done is closed when the runtime has answered
+// and asks for more. It must be called once the runtime has started, and not
+// again before End.
+func (s *Server) Begin(c *Call) (done <-chan struct{}) { return s.current().begin(c) }
+
+// End takes the current call away from the runtime. Nothing is written to its
+// Answer any more.
+func (s *Server) End() Result { return s.current().end() }

@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"context"
+	"time"
+)
+
+// The phases in which initialisation happens.
+const (
+	phaseInit   = "init"   // before the first invocation
+	phaseInvoke = "invoke" // within one, because it failed before or a reset undid it
+)
+
+// initialise starts the runtime and waits until it asks for its first
+// invocation. What prevents that on the code's side is a fault, and leaves
+// the sandbox reset.
+func (i *instance) initialise(ctx context.Context, phase string, limit time.Duration) (*fault, error) {
+	if phase == phaseInit || i.ran {
+		i.logInitStart(phase)
+	}
+	start := time.Now()
+	f, err := i.boot(ctx, limit)
+	took := time.Since(start)
+	if f == nil && err == nil {
+		i.ready = true
+		if phase == phaseInit && !i.provisioned {
+			i.init = took
+		}
+		i.logInitDone(phase, took, nil)
+		return nil, nil
+	}
+	if i.proc != nil {
+		i.proc.Flush()
+	}
+	i.reset()
+	if err == nil {
+		i.logInitDone(phase, took, f)
+	}
+	return f, err
+}
+
+// boot starts the runtime, and waits for its first word, its end, or the limit.
+func (i *instance) boot(ctx context.Context, limit time.Duration) (*fault, error) {
+	if f := i.u.bootstrap(); f != nil {
+		return f, nil
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	i.api.Reset()
+	proc, err := i.box.Start(ctx, i.cmd)
+	if err != nil {
+		if f := unstartable(err); f != nil {
+			return f, nil
+		}
+		return nil, err
+	}
+	i.proc = proc
+	started := i.api.Started()
+	select {
+	case <-started:
+	case <-proc.Done():
+	case <-timer.C:
+		return overran(limit), nil
+	case <-i.closing:
+		return nil, ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if f := i.api.InitFailure(); f != nil {
+		return reported(f), nil
+	}
+	select {
+	case <-proc.Done():
+		return i.exit(), nil
+	default:
+		return nil, nil
+	}
+}
+
+// exit is the fault of the process that has ended.
+func (i *instance) exit() *fault {
+	x := i.proc.Exit()
+	oom := x.OOMKilled
+	if u, err := i.box.Usage(); err == nil && u.OOMKills > 0 && x.Signal != 0 {
+		oom = true
+	}
+	return exited(x, oom)
+}

@@ -1,0 +1,128 @@
+package engine
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// This file writes the platform's log lines in text form; records.go is the
+// same in JSON. https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-view.html
+
+func (i *instance) logInitStart(phase string) {
+	if i.u.Log.JSON {
+		i.recordInitStart(phase)
+		return
+	}
+	i.log.Line(fmt.Sprintf("INIT_START Runtime Version: %s\tRuntime Version ARN: %s\n", runtimeVersion(i.u), runtimeARN(i.u)))
+}
+
+// logInitDone writes how initialisation ended. AWS does not say so when it is
+// on demand and went well.
+func (i *instance) logInitDone(phase string, took time.Duration, f *fault) {
+	if i.u.Log.JSON {
+		i.recordInitDone(phase, took, f)
+		return
+	}
+	if f == nil && !i.provisioned {
+		return
+	}
+	line := fmt.Sprintf("INIT_REPORT Init Duration: %.2f ms\tPhase: %s", ms(took), phase)
+	if f != nil {
+		line += f.statusFields()
+	}
+	i.log.Line(line + "\n")
+}
+
+func (in *invocation) logStart() {
+	if in.u.Log.JSON {
+		in.recordStart()
+		return
+	}
+	in.log.Line("START RequestId: " + in.c.RequestID + " Version: " + in.u.Version + "\n")
+}
+
+// logEnd writes what is to be said after the code's last line.
+func (in *invocation) logEnd() {
+	if in.u.Log.JSON {
+		in.recordEnd()
+		return
+	}
+	id := in.c.RequestID
+	switch f := in.ending; {
+	case f == nil || f.message == "":
+	case f.status == late:
+		in.log.Line(time.Now().UTC().Format("2006-01-02T15:04:05.000Z") + " " + id + " " + f.message + "\n\n")
+	default:
+		in.log.Line("RequestId: " + id + " Error: " + f.message + "\n" + f.kind + "\n")
+	}
+	in.log.Line("END RequestId: " + id + "\n")
+	in.log.Line(in.reportLine())
+}
+
+func (in *invocation) reportLine() string {
+	r := in.report
+	var b strings.Builder
+	fmt.Fprintf(&b, "REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %d ms\tMemory Size: %d MB\tMax Memory Used: %d MB",
+		in.c.RequestID, ms(r.Duration), r.BilledMS, in.u.MemoryMB, r.MaxMemoryMB)
+	if r.Init > 0 {
+		fmt.Fprintf(&b, "\tInit Duration: %.2f ms", ms(r.Init))
+	}
+	if f := in.verdict(); f != nil {
+		b.WriteString(f.statusFields())
+	} else {
+		b.WriteString("\t")
+	}
+	b.WriteString("\n")
+	if root, ok := sampled(in.c.TraceHeader); ok {
+		fmt.Fprintf(&b, "XRAY TraceId: %s\tSegmentId: %s\tSampled: true\t\n", root, randomHex(8))
+	}
+	return b.String()
+}
+
+// verdict is the fault that the report tells of: that of the runtime rather
+// than what the caller heard before it ended.
+func (in *invocation) verdict() *fault {
+	if in.ending != nil {
+		return in.ending
+	}
+	return in.fault
+}
+
+// statusFields end a line that reports a fault.
+func (f *fault) statusFields() string {
+	if f.status == late {
+		return "\tStatus: timeout"
+	}
+	return "\tStatus: error\tError Type: " + f.logKind()
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// sampled reports whether X-Ray traces the invocation, and as what.
+func sampled(trace string) (root string, ok bool) {
+	for field := range strings.SplitSeq(trace, ";") {
+		switch name, value, _ := strings.Cut(field, "="); name {
+		case "Root":
+			root = value
+		case "Sampled":
+			ok = value == "1"
+		}
+	}
+	return root, ok && root != ""
+}
+
+// runtimeVersion is a runtime's version in AWS's form, "python:3.13.v1". Ours
+// are always the first.
+func runtimeVersion(u *Unit) string {
+	if m := regexp.MustCompile(`^([a-z]+)\.?(.*?)(\.x)?$`).FindStringSubmatch(u.Runtime); m != nil {
+		return m[1] + ":" + m[2] + ".v1"
+	}
+	return u.Runtime
+}
+
+func runtimeARN(u *Unit) string {
+	return fmt.Sprintf("arn:aws:lambda:%s::runtime:%x", u.Region, sha256.Sum256([]byte(runtimeVersion(u))))
+}

@@ -1,0 +1,66 @@
+package engine_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test binary be a function's code: with ENGINE_TEST_CODE set
+// it is a custom runtime, which does what each event tells it.
+func TestMain(m *testing.M) {
+	if os.Getenv("ENGINE_TEST_CODE") != "" {
+		serveRuntime(os.Getenv("AWS_LAMBDA_RUNTIME_API"))
+	}
+	os.Exit(m.Run())
+}
+
+func serveRuntime(api string) {
+	base := "http://" + api + "/2018-06-01/runtime/invocation/"
+	fmt.Println("hello from init")
+	for {
+		r, err := http.Get(base + "next")
+		if err != nil {
+			os.Exit(0)
+		}
+		in, _ := io.ReadAll(r.Body)
+		r.Body.Close()
+		answer := act(strings.Trim(string(in), `"`))
+		p, err := http.Post(base+r.Header.Get("Lambda-Runtime-Aws-Request-Id")+"/response", "", strings.NewReader(answer))
+		if err == nil {
+			io.Copy(io.Discard, p.Body)
+			p.Body.Close()
+		}
+	}
+}
+
+// act does one event's bidding.
+func act(order string) (answer string) {
+	verb, rest, _ := strings.Cut(order, " ")
+	switch verb {
+	case "say":
+		fmt.Println(rest)
+	case "exit":
+		n := 0
+		fmt.Sscan(rest, &n)
+		os.Exit(n)
+	case "hang":
+		time.Sleep(time.Hour)
+	case "getenv":
+		return fmt.Sprintf("%q", os.Getenv(rest))
+	case "touch":
+		os.WriteFile(os.Getenv("TMPDIR")+"/"+rest, nil, 0o600)
+	case "stat":
+		_, err := os.Stat(os.Getenv("TMPDIR") + "/" + rest)
+		return fmt.Sprint(err == nil)
+	case "big":
+		n := 0
+		fmt.Sscan(rest, &n)
+		return strings.Repeat("x", n)
+	}
+	return `"ok"`
+}

@@ -1,0 +1,31 @@
+package pool
+
+// Stats is what there is of one class.
+type Stats struct {
+	Running     int // taken
+	Idle        int
+	Starting    int
+	Provisioned int // of running and idle
+	Starts      int // so far, as long as the class is known
+}
+
+// Stats tells what there is, by key.
+func (p *Pool) Stats() map[string]Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := map[string]Stats{}
+	for key, sh := range p.shelves {
+		all[key] = Stats{
+			Idle:        len(sh.idle) + len(sh.kept),
+			Provisioned: sh.ready, Starting: sh.starting + sh.have - sh.ready, Starts: sh.starts,
+		}
+	}
+	for s := range p.slots {
+		if s.taken {
+			st := all[s.shelf.class.Key] // a drained class may still run
+			st.Running++
+			all[s.shelf.class.Key] = st
+		}
+	}
+	return all
+}

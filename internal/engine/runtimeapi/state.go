@@ -1,0 +1,190 @@
+package runtimeapi
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// A state is where a runtime is in its life. The names are those of AWS's
+// emulator, which code inside can see in error messages.
+type state string
+
+const (
+	started   state = "Started"                  // no word from the runtime yet
+	initError state = "InitError"                // it cannot run the function
+	restoring state = "Restoring"                // it asked for restore/next and got it
+	ready     state = "Ready"                    // it waits for an invocation
+	running   state = "Running"                  // it has one
+	answering state = "InvocationResponse"       // its answer is being read
+	failing   state = "InvocationErrorResponse"  // its error is being read
+	sent      state = "RuntimeResponseSentState" // the answer is complete
+	gone      state = "Gone"                     // the sandbox is closed
+)
+
+// A refusal is an error answer of the API.
+type refusal struct {
+	status    int
+	errorType string
+	message   string
+}
+
+func (e *refusal) Error() string { return e.errorType + ": " + e.message }
+
+// refuse says that the runtime may not go from one state to another.
+func refuse(from, to state) *refusal {
+	return &refusal{403, "InvalidStateTransition",
+		fmt.Sprintf("State transition from %s to %s failed for runtime. Error: State transition is not allowed", from, to)}
+}
+
+func invalidRequestID() *refusal {
+	return &refusal{400, "InvalidRequestID", "Invalid request ID"}
+}
+
+// A run is the life of one runtime, from Reset to Reset.
+type run struct {
+	over    chan struct{} // closed when the run is
+	started chan struct{} // closed when the first invocation is asked for, or initFailure is there
+	given   chan *turn    // to a request for the next invocation that waits
+
+	mu          sync.Mutex // guards what follows
+	state       state
+	turn        *turn // the current one; nil between invocations
+	initFailure *Failure
+}
+
+// A turn is one Call and what came of it.
+type turn struct {
+	*Call
+	done   chan struct{} // closed when the runtime asks for more
+	result Result        // guarded by run.mu, but for the sink's fields while it is open
+	sink   sink
+}
+
+func newRun(s state) *run {
+	return &run{
+		over: make(chan struct{}), started: make(chan struct{}), given: make(chan *turn, 1),
+		state: s,
+	}
+}
+
+func (r *run) begin(c *Call) <-chan struct{} {
+	t := &turn{Call: c, done: make(chan struct{})}
+	t.sink.w, t.sink.left = c.Answer, c.Limit
+	if c.Limit == 0 {
+		t.sink.left = 1<<63 - 1
+	}
+	r.mu.Lock()
+	r.turn = t
+	r.mu.Unlock()
+	select {
+	case r.given <- t:
+	default:
+		panic("runtimeapi: Begin before End")
+	}
+	return t.done
+}
+
+func (r *run) end() Result {
+	r.mu.Lock()
+	t := r.turn
+	r.turn = nil
+	select {
+	case <-r.given: // the runtime never came for it
+	default:
+	}
+	r.mu.Unlock()
+	if t == nil {
+		return Result{}
+	}
+	t.sink.close() // waits for a write under way
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t.result.Produced = t.sink.n
+	return t.result
+}
+
+// next is the runtime asking for an invocation: its first, or after an answer.
+// When one runs already the runtime gets it again: the connection that brought
+// it the first time may have been lost.
+func (r *run) next() (again *turn, err *refusal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch r.state {
+	case started, restoring:
+		close(r.started)
+	case sent:
+		if r.turn != nil {
+			close(r.turn.done)
+		}
+	case ready:
+	case running:
+		if r.turn != nil {
+			return r.turn, nil
+		}
+	default:
+		return nil, refuse(r.state, ready)
+	}
+	r.state = ready
+	return nil, nil
+}
+
+// run marks t as being with the runtime, unless it is over already.
+func (r *run) run(t *turn) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.turn != t || r.state != ready {
+		return false
+	}
+	r.state = running
+	return true
+}
+
+// answer begins the answer, or the error, to the invocation called id.
+func (r *run) answer(id, attempt string, to state) (*turn, *refusal) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.turn
+	switch {
+	case t == nil || t.ID != id:
+		return nil, invalidRequestID()
+	case attempt != "" && t.Attempt != "" && attempt != t.Attempt:
+		return nil, &refusal{400, "InvalidInvocationId", "Invalid invocation ID"}
+	case r.state != running:
+		return nil, refuse(r.state, to)
+	}
+	r.state = to
+	t.result.First = time.Now()
+	return t, nil
+}
+
+// answered completes t. A turn that has ended meanwhile keeps what End said.
+func (r *run) answered(t *turn, f *Failure) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.state = sent
+	t.result.Answered, t.result.Failure, t.result.Last = true, f, time.Now()
+}
+
+// failInit keeps the runtime's report that it cannot start.
+func (r *run) failInit(f *Failure) *refusal {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.state != started && r.state != restoring {
+		return refuse(r.state, initError)
+	}
+	r.state, r.initFailure = initError, f
+	close(r.started)
+	return nil
+}
+
+// restore is the runtime asking to be told when it has been restored.
+func (r *run) restore() *refusal {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.state != started {
+		return refuse(r.state, "RestoreReady")
+	}
+	r.state = restoring
+	return nil
+}
