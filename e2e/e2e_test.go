@@ -6,6 +6,8 @@ package e2e
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net"
@@ -269,4 +271,9 @@ func (b *syncBuffer) tail(n int) string {
 	defer b.mu.Unlock()
 	s := b.buf.String()
 	return s[max(0, len(s)-n):]
+}
+
+func sha256Hex(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
 }
