@@ -43,7 +43,7 @@ type chunks struct {
 // maxLine bounds a chunk's head and a trailer.
 const maxLine = 4 << 10
 
-var errChunk = refuse("IncompleteSignatureException", "The request's chunked body is malformed.")
+var errChunk error = refuse("IncompleteSignatureException", "The request's chunked body is malformed.")
 
 func (c *chunks) open(r *http.Request) {
 	c.body = r.Body
@@ -221,18 +221,14 @@ func (c *chunks) verifyTrailers(text, signature string) error {
 		c.previous+"\n"+hexSum(text), wanted)
 }
 
-// line reads up to CRLF, which is left out.
+// line reads up to CRLF, which is left out. The reader's buffer bounds it.
 func (c *chunks) line() (string, error) {
-	var b []byte
-	for len(b) < maxLine {
-		part, err := c.in.ReadSlice('\n')
-		b = append(b, part...)
-		if err == nil {
-			return strings.TrimSuffix(string(b[:len(b)-1]), "\r"), nil
-		}
-		if err != bufio.ErrBufferFull {
-			return "", unexpected(err)
-		}
+	b, err := c.in.ReadSlice('\n')
+	switch {
+	case err == bufio.ErrBufferFull || len(b) > maxLine:
+		return "", errChunk
+	case err != nil:
+		return "", unexpected(err)
 	}
-	return "", errChunk
+	return strings.TrimSuffix(string(b[:len(b)-1]), "\r"), nil
 }
