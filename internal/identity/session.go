@@ -23,12 +23,12 @@ type claims struct {
 	Grant   Grant  `json:"grant"`
 }
 
-// The front end's answers about a key. Protocols that spell the first one
-// differently (UnrecognizedClientException) translate the code.
+// The front end's answers about a key. The query protocol spells them differently
+// (InvalidClientTokenId, ExpiredToken) and translates the codes.
 //
 // https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
 func errInvalidToken() error {
-	return awserr.New(403, "InvalidClientTokenId", "The security token included in the request is invalid.")
+	return awserr.New(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
 }
 
 func errExpiredToken() error {

@@ -421,18 +421,6 @@ type CreateRoleResponse struct {
 	Role *Role `wire:"Role" required:"true"`
 }
 
-// CreateServiceLinkedRoleRequest is a shape of the published model.
-type CreateServiceLinkedRoleRequest struct {
-	AWSServiceName *string `wire:"AWSServiceName" required:"true" len:"1..128" pattern:"[\\w+=,.@-]+"`
-	CustomSuffix   *string `wire:"CustomSuffix" len:"1..64" pattern:"[\\w+=,.@-]+"`
-	Description    *string `wire:"Description" len:"..1000" pattern:"[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*"`
-}
-
-// CreateServiceLinkedRoleResponse is a shape of the published model.
-type CreateServiceLinkedRoleResponse struct {
-	Role *Role `wire:"Role"`
-}
-
 // CreateUserRequest is a shape of the published model.
 type CreateUserRequest struct {
 	Path                *string `wire:"Path" len:"1..512" pattern:"(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)"`
@@ -533,23 +521,6 @@ type GetAccessKeyLastUsedRequest struct {
 type GetAccessKeyLastUsedResponse struct {
 	AccessKeyLastUsed *AccessKeyLastUsed `wire:"AccessKeyLastUsed"`
 	UserName          *string            `wire:"UserName" len:"1..128" pattern:"[\\w+=,.@-]+"`
-}
-
-// GetAccountAuthorizationDetailsRequest is a shape of the published model.
-type GetAccountAuthorizationDetailsRequest struct {
-	Filter   []string `wire:"Filter" elem.enum:"User|Role|Group|LocalManagedPolicy|AWSManagedPolicy"`
-	Marker   *string  `wire:"Marker" len:"1..320" pattern:"[\\u0020-\\u00FF]+"`
-	MaxItems *int32   `wire:"MaxItems" range:"1..1000"`
-}
-
-// GetAccountAuthorizationDetailsResponse is a shape of the published model.
-type GetAccountAuthorizationDetailsResponse struct {
-	GroupDetailList []*GroupDetail         `wire:"GroupDetailList"`
-	IsTruncated     *bool                  `wire:"IsTruncated"`
-	Marker          *string                `wire:"Marker"`
-	Policies        []*ManagedPolicyDetail `wire:"Policies"`
-	RoleDetailList  []*RoleDetail          `wire:"RoleDetailList"`
-	UserDetailList  []*UserDetail          `wire:"UserDetailList"`
 }
 
 // GetAccountSummaryResponse is a shape of the published model.
@@ -669,17 +640,6 @@ type Group struct {
 	GroupId    *string    `wire:"GroupId" required:"true" len:"16..128" pattern:"[\\w]+"`
 	GroupName  *string    `wire:"GroupName" required:"true" len:"1..128" pattern:"[\\w+=,.@-]+"`
 	Path       *string    `wire:"Path" required:"true" len:"1..512" pattern:"(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)"`
-}
-
-// GroupDetail is a shape of the published model.
-type GroupDetail struct {
-	Arn                     *string           `wire:"Arn" len:"20..2048"`
-	AttachedManagedPolicies []*AttachedPolicy `wire:"AttachedManagedPolicies"`
-	CreateDate              *wire.Time        `wire:"CreateDate"`
-	GroupId                 *string           `wire:"GroupId" len:"16..128" pattern:"[\\w]+"`
-	GroupName               *string           `wire:"GroupName" len:"1..128" pattern:"[\\w+=,.@-]+"`
-	GroupPolicyList         []*PolicyDetail   `wire:"GroupPolicyList"`
-	Path                    *string           `wire:"Path" len:"1..512" pattern:"(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)"`
 }
 
 // InstanceProfile is a shape of the published model.
@@ -1055,22 +1015,6 @@ type MFADevice struct {
 	UserName     *string    `wire:"UserName" required:"true" len:"1..64" pattern:"[\\w+=,.@-]+"`
 }
 
-// ManagedPolicyDetail is a shape of the published model.
-type ManagedPolicyDetail struct {
-	Arn                           *string          `wire:"Arn" len:"20..2048"`
-	AttachmentCount               *int32           `wire:"AttachmentCount"`
-	CreateDate                    *wire.Time       `wire:"CreateDate"`
-	DefaultVersionId              *string          `wire:"DefaultVersionId" pattern:"v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?"`
-	Description                   *string          `wire:"Description" len:"..1000"`
-	IsAttachable                  *bool            `wire:"IsAttachable"`
-	Path                          *string          `wire:"Path" len:"1..512" pattern:"((/[A-Za-z0-9\\.,\\+@=_-]+)*)/"`
-	PermissionsBoundaryUsageCount *int32           `wire:"PermissionsBoundaryUsageCount"`
-	PolicyId                      *string          `wire:"PolicyId" len:"16..128" pattern:"[\\w]+"`
-	PolicyName                    *string          `wire:"PolicyName" len:"1..128" pattern:"[\\w+=,.@-]+"`
-	PolicyVersionList             []*PolicyVersion `wire:"PolicyVersionList"`
-	UpdateDate                    *wire.Time       `wire:"UpdateDate"`
-}
-
 // Policy is a shape of the published model.
 type Policy struct {
 	Arn                           *string    `wire:"Arn" len:"20..2048"`
@@ -1085,12 +1029,6 @@ type Policy struct {
 	PolicyName                    *string    `wire:"PolicyName" len:"1..128" pattern:"[\\w+=,.@-]+"`
 	Tags                          []*Tag     `wire:"Tags" len:"..50"`
 	UpdateDate                    *wire.Time `wire:"UpdateDate"`
-}
-
-// PolicyDetail is a shape of the published model.
-type PolicyDetail struct {
-	PolicyDocument *string `wire:"PolicyDocument" len:"1..131072" pattern:"[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"`
-	PolicyName     *string `wire:"PolicyName" len:"1..128" pattern:"[\\w+=,.@-]+"`
 }
 
 // PolicyGroup is a shape of the published model.
@@ -1171,22 +1109,6 @@ type Role struct {
 	RoleLastUsed             *RoleLastUsed                `wire:"RoleLastUsed"`
 	RoleName                 *string                      `wire:"RoleName" required:"true" len:"1..64" pattern:"[\\w+=,.@-]+"`
 	SourceRoleTemplate       *SourceRoleTemplate          `wire:"SourceRoleTemplate"`
-	Tags                     []*Tag                       `wire:"Tags" len:"..50"`
-}
-
-// RoleDetail is a shape of the published model.
-type RoleDetail struct {
-	Arn                      *string                      `wire:"Arn" len:"20..2048"`
-	AssumeRolePolicyDocument *string                      `wire:"AssumeRolePolicyDocument" len:"1..131072" pattern:"[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"`
-	AttachedManagedPolicies  []*AttachedPolicy            `wire:"AttachedManagedPolicies"`
-	CreateDate               *wire.Time                   `wire:"CreateDate"`
-	InstanceProfileList      []*InstanceProfile           `wire:"InstanceProfileList"`
-	Path                     *string                      `wire:"Path" len:"1..512" pattern:"(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)"`
-	PermissionsBoundary      *AttachedPermissionsBoundary `wire:"PermissionsBoundary"`
-	RoleId                   *string                      `wire:"RoleId" len:"16..128" pattern:"[\\w]+"`
-	RoleLastUsed             *RoleLastUsed                `wire:"RoleLastUsed"`
-	RoleName                 *string                      `wire:"RoleName" len:"1..64" pattern:"[\\w+=,.@-]+"`
-	RolePolicyList           []*PolicyDetail              `wire:"RolePolicyList"`
 	Tags                     []*Tag                       `wire:"Tags" len:"..50"`
 }
 
@@ -1338,18 +1260,4 @@ type User struct {
 	Tags                []*Tag                       `wire:"Tags" len:"..50"`
 	UserId              *string                      `wire:"UserId" required:"true" len:"16..128" pattern:"[\\w]+"`
 	UserName            *string                      `wire:"UserName" required:"true" len:"1..64" pattern:"[\\w+=,.@-]+"`
-}
-
-// UserDetail is a shape of the published model.
-type UserDetail struct {
-	Arn                     *string                      `wire:"Arn" len:"20..2048"`
-	AttachedManagedPolicies []*AttachedPolicy            `wire:"AttachedManagedPolicies"`
-	CreateDate              *wire.Time                   `wire:"CreateDate"`
-	GroupList               []string                     `wire:"GroupList" elem.len:"1..128" elem.pattern:"[\\w+=,.@-]+"`
-	Path                    *string                      `wire:"Path" len:"1..512" pattern:"(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)"`
-	PermissionsBoundary     *AttachedPermissionsBoundary `wire:"PermissionsBoundary"`
-	Tags                    []*Tag                       `wire:"Tags" len:"..50"`
-	UserId                  *string                      `wire:"UserId" len:"16..128" pattern:"[\\w]+"`
-	UserName                *string                      `wire:"UserName" len:"1..64" pattern:"[\\w+=,.@-]+"`
-	UserPolicyList          []*PolicyDetail              `wire:"UserPolicyList"`
 }

@@ -62,12 +62,6 @@ type Credentials struct {
 	SessionToken    *string    `wire:"SessionToken" required:"true"`
 }
 
-// FederatedUser is a shape of the published model.
-type FederatedUser struct {
-	Arn             *string `wire:"Arn" required:"true" len:"20..2048" pattern:"[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+"`
-	FederatedUserId *string `wire:"FederatedUserId" required:"true" len:"2..193" pattern:"[\\w+=,.@\\:-]*"`
-}
-
 // GetAccessKeyInfoRequest is a shape of the published model.
 type GetAccessKeyInfoRequest struct {
 	AccessKeyId *string `wire:"AccessKeyId" required:"true" len:"16..128" pattern:"[\\w]*"`
@@ -87,25 +81,6 @@ type GetCallerIdentityResponse struct {
 	Account *string `wire:"Account"`
 	Arn     *string `wire:"Arn" len:"20..2048" pattern:"[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u0085\\u00A0-\\uD7FF\\uE000-\\uFFFD\\u10000-\\u10FFFF]+"`
 	UserId  *string `wire:"UserId"`
-}
-
-// GetFederationTokenRequest is a shape of the published model.
-type GetFederationTokenRequest struct {
-	DurationSeconds         *int32                  `wire:"DurationSeconds" range:"900..129600"`
-	MinimumSessionTokenSize *int32                  `wire:"MinimumSessionTokenSize" range:"0..4096"`
-	Name                    *string                 `wire:"Name" required:"true" len:"2..32" pattern:"[\\w+=,.@-]*"`
-	Policy                  *string                 `wire:"Policy" len:"1..2048" pattern:"[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"`
-	PolicyArns              []*PolicyDescriptorType `wire:"PolicyArns"`
-	Tags                    []*Tag                  `wire:"Tags" len:"..50"`
-}
-
-// GetFederationTokenResponse is a shape of the published model.
-type GetFederationTokenResponse struct {
-	Credentials             *Credentials   `wire:"Credentials"`
-	FederatedUser           *FederatedUser `wire:"FederatedUser"`
-	PackedPolicySize        *int32         `wire:"PackedPolicySize" range:"0.."`
-	SessionTokenSize        *int32         `wire:"SessionTokenSize" range:"0.."`
-	SessionTokenUtilization *int32         `wire:"SessionTokenUtilization" range:"0.."`
 }
 
 // GetSessionTokenRequest is a shape of the published model.
