@@ -19,7 +19,7 @@ if ! "$mayfly" list --data "$data" >/dev/null 2>&1; then
 fi
 
 runtime=$("$mayfly" runtimes --data "$data" --json | tr -d ' \n' |
-	grep -oE '"Runtime":"python3\.[0-9]+","Available":true' | grep -oE 'python3\.[0-9]+' | tail -1 || true)
+	grep -oE '"runtime":"python3\.[0-9]+","available":true' | grep -oE 'python3\.[0-9]+' | tail -1 || true)
 if [ -z "$runtime" ]; then
 	echo "No Python interpreter was found for the sample. Install one (apt-get install python3) and run make run again;"
 	echo "\`$mayfly runtimes\` lists what is here."
