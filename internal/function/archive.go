@@ -1,0 +1,207 @@
+package function
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/mayfly-faas/mayfly/internal/engine/code"
+	"github.com/mayfly-faas/mayfly/internal/store"
+)
+
+// Limits of code.
+// https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+const (
+	MaxZipped   = 52428800
+	MaxUnzipped = code.MaxUnzipped
+	MaxStorage  = 300 << 30
+)
+
+// lingering is how long an unpacked directory outlives its last use in the
+// database: sandboxes of the old code may still be finishing an invocation.
+const lingering = 20 * time.Minute
+
+// uploads keeps an archive from being collected between its arrival and the
+// commit that refers to it.
+type uploads struct {
+	mu      sync.RWMutex         // read: an archive is on its way in; write: archives are being collected
+	dropped map[string]time.Time // archives no longer referred to, by SHA-256; guarded by mu held for writing
+}
+
+// inspect checks an uploaded archive before anything is kept of it.
+func inspect(zip []byte) (unzipped int64, err error) {
+	if len(zip) == 0 {
+		return 0, refuse(ErrInvalid, "Uploaded file must be a non-empty zip")
+	}
+	if len(zip) > MaxZipped {
+		return 0, refuse(ErrTooLarge, "Zipped size must be smaller than %d bytes", MaxZipped)
+	}
+	info, err := code.Inspect(bytes.NewReader(zip), int64(len(zip)))
+	switch {
+	case errors.Is(err, code.ErrTooLarge) || err == nil && info.Unzipped > MaxUnzipped:
+		return 0, refuse(ErrInvalid, "Unzipped size must be smaller than %d bytes", int64(MaxUnzipped))
+	case errors.Is(err, code.ErrUnsafe):
+		return 0, refuse(ErrInvalid, "Could not unzip uploaded file. Please check your file, then try to upload again. (%v)", err)
+	case err != nil:
+		return 0, refuse(ErrInvalid, "Could not unzip uploaded file. Please check your file, then try to upload again.")
+	}
+	return info.Unzipped, nil
+}
+
+// upload keeps zip as a blob and runs commit, which must make something refer
+// to it. A blob whose commit fails is collected.
+func (r *Registry) upload(ctx context.Context, zip []byte, commit func(Code) error) error {
+	unzipped, err := inspect(zip)
+	if err != nil {
+		return err
+	}
+	var c Code
+	err = func() error {
+		r.uploads.mu.RLock()
+		defer r.uploads.mu.RUnlock()
+		ref, err := r.blobs.Put(ctx, bytes.NewReader(zip))
+		if err != nil {
+			return fmt.Errorf("keep code: %w", err)
+		}
+		c = Code{SHA256: ref.SHA256, Size: ref.Size, Unzipped: unzipped}
+		return commit(c)
+	}()
+	if err != nil && c.SHA256 != "" {
+		r.collect(context.WithoutCancel(ctx), c.SHA256)
+	}
+	return err
+}
+
+// inUse tells whether any version or layer refers to an archive.
+func (r *Registry) inUse(tx store.Tx, sha string) (bool, error) {
+	var n int64
+	if err := tx.Get([]any{&n}, `SELECT COUNT(*) FROM function_archives WHERE sha = ?`, sha); err != nil || n > 0 {
+		return n > 0, err
+	}
+	return r.layers.uses(tx, sha)
+}
+
+// collect deletes those of the archives that nothing refers to any more, and
+// the directories they were unpacked to once those have lingered. What it
+// cannot delete is left to the sweep of the next start.
+func (r *Registry) collect(ctx context.Context, shas ...string) {
+	r.uploads.mu.Lock()
+	defer r.uploads.mu.Unlock()
+	now := r.now()
+	for _, sha := range shas {
+		used, err := r.used(ctx, sha)
+		if err != nil {
+			r.log.Error("collect code", "sha256", sha, "error", err)
+			continue
+		}
+		if used || sha == "" {
+			continue
+		}
+		if err := r.blobs.Delete(sha); err != nil {
+			r.log.Error("collect code", "sha256", sha, "error", err)
+		}
+		r.uploads.dropped[sha] = now
+	}
+	due := false
+	for sha, at := range r.uploads.dropped {
+		due = due || now.Sub(at) > lingering && sha != ""
+	}
+	if due {
+		r.keepDirs(ctx, now)
+	}
+}
+
+func (r *Registry) used(ctx context.Context, sha string) (used bool, err error) {
+	err = r.db.View(ctx, func(tx store.Tx) error {
+		used, err = r.inUse(tx, sha)
+		return err
+	})
+	return used, err
+}
+
+// keepDirs removes the directories of archives that were dropped long enough
+// ago. Directories of merged layers stay until the next start. The caller
+// holds uploads.mu for writing.
+func (r *Registry) keepDirs(ctx context.Context, now time.Time) {
+	gone := map[string]bool{}
+	for sha, at := range r.uploads.dropped {
+		if now.Sub(at) > lingering {
+			used, err := r.used(ctx, sha)
+			gone[sha] = err == nil && !used
+		}
+	}
+	if err := r.code.Keep(func(name string) bool { return !gone[name] }); err != nil {
+		r.log.Error("remove unpacked code", "error", err)
+		return
+	}
+	maps.DeleteFunc(r.uploads.dropped, func(sha string, _ time.Time) bool { _, done := gone[sha]; return done })
+}
+
+// sweep removes the archives and directories that a crash left behind. It
+// runs before anything else does.
+func (r *Registry) sweep(ctx context.Context) error {
+	r.uploads.dropped = map[string]time.Time{}
+	var stray []string
+	err := r.db.View(ctx, func(tx store.Tx) error {
+		stray = nil
+		return r.blobs.Each(func(sha string, _ int64) error {
+			used, err := r.inUse(tx, sha)
+			if err == nil && !used {
+				stray = append(stray, sha)
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("sweep code: %w", err)
+	}
+	for _, sha := range stray {
+		if err := r.blobs.Delete(sha); err != nil {
+			return fmt.Errorf("sweep code: %w", err)
+		}
+	}
+	return r.code.Keep(func(name string) bool {
+		used, err := r.used(ctx, filepath.Base(name))
+		return err != nil || used
+	})
+}
+
+// unpack makes an archive a directory; a second time it finds the first's.
+func (r *Registry) unpack(ctx context.Context, sha string, size int64) (dir string, err error) {
+	f, err := r.blobs.Open(sha)
+	if err != nil {
+		return "", fmt.Errorf("open code: %w", err)
+	}
+	defer f.Close()
+	return r.code.Unpack(ctx, sha, f, size)
+}
+
+// prepare unpacks what s needs: its code, and its layers merged.
+func (r *Registry) prepare(ctx context.Context, s Settings) (task, opt string, err error) {
+	if task, err = r.unpack(ctx, s.Code.SHA256, s.Code.Size); err != nil || len(s.Layers) == 0 {
+		return task, "", err
+	}
+	dirs := make([]string, len(s.Layers))
+	for i, l := range s.Layers {
+		if dirs[i], err = r.unpack(ctx, l.SHA256, l.CodeSize); err != nil {
+			return "", "", fmt.Errorf("layer %s: %w", l.ARN, err)
+		}
+	}
+	if opt, err = r.code.Merge(ctx, dirs); err != nil {
+		return "", "", fmt.Errorf("merge layers: %w", err)
+	}
+	return task, opt, nil
+}
+
+// codeOf is what an archive is known by.
+func codeOf(zip []byte) Code {
+	sum := sha256.Sum256(zip)
+	return Code{SHA256: hex.EncodeToString(sum[:]), Size: int64(len(zip))}
+}

@@ -1,0 +1,95 @@
+package function
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/mayfly-faas/mayfly/internal/engine"
+	"github.com/mayfly-faas/mayfly/internal/engine/runtimes"
+	"github.com/mayfly-faas/mayfly/internal/meter"
+)
+
+// An Invocation is a call of a function.
+type Invocation struct {
+	RequestID     string
+	Payload       []byte    // JSON; empty stands for {}
+	ClientContext string    // JSON, decoded
+	TraceHeader   string    // X-Amzn-Trace-Id
+	Tail          bool      // the caller wants the last 4 KB of the log
+	Answer        io.Writer // gets the answer as the code writes it
+	Limit         int64     // most bytes of an answer; 0 is no limit
+}
+
+// A Result is how an invocation ended. Failure is the function's own: then
+// what Answer got is worth nothing.
+type Result struct {
+	Version string // that ran: "$LATEST" or a number
+	Failure []byte // the error's JSON; nil for success
+	Tail    []byte
+	Type    string // of the failure: "Sandbox.Timedout"
+}
+
+// Invoke runs a function once and meters it before it answers.
+func (r *Registry) Invoke(ctx context.Context, ref Ref, in Invocation) (Result, error) {
+	t, err := r.resolve(ctx, ref)
+	if err != nil {
+		return Result{}, err
+	}
+	if len(in.Payload) == 0 {
+		in.Payload = []byte("{}")
+	}
+	if err := checkPayload(in.Payload); err != nil {
+		return Result{}, err
+	}
+	u := t.arms[0].unit
+	if len(t.arms) > 1 {
+		u = t.pick(draw())
+	}
+	out, err := r.engine.Invoke(ctx, u, engine.Call{
+		RequestID: in.RequestID, Payload: in.Payload, InvokedARN: r.ARN(ref.Name, ref.Qualifier),
+		ClientContext: in.ClientContext, TraceHeader: in.TraceHeader, Tail: in.Tail, Answer: in.Answer, Limit: in.Limit,
+	})
+	if err != nil {
+		return Result{}, engineError(err)
+	}
+	if err := r.charge(ctx, u, out.Report); err != nil {
+		return Result{}, err
+	}
+	res := Result{Version: u.Version, Tail: out.Tail}
+	if f := out.Failure; f != nil {
+		res.Type, res.Failure = f.Type, f.Payload
+	}
+	return res, nil
+}
+
+// Try does all of Invoke but the running: a dry run.
+func (r *Registry) Try(ctx context.Context, ref Ref) error {
+	_, err := r.resolve(ctx, ref)
+	return err
+}
+
+// charge meters an invocation, for failed ones too: their time was used. It
+// does so even when the caller has gone away.
+func (r *Registry) charge(ctx context.Context, u *engine.Unit, rep engine.Report) error {
+	err := r.meter.Add(context.WithoutCancel(ctx), meter.Use{
+		At: rep.Start, Function: u.ARN, Version: u.Version, Arch: u.Arch,
+		BilledMS: rep.BilledMS, MemoryMB: u.MemoryMB, TmpMB: u.TmpMB, Provisioned: rep.Provisioned,
+	})
+	if err != nil {
+		return fmt.Errorf("meter %s: %w", u.ARN, err)
+	}
+	return nil
+}
+
+// engineError is the engine's refusal in this room's words.
+func engineError(err error) error {
+	if t, ok := errors.AsType[*engine.Throttle](err); ok {
+		return &Throttled{t.Reason}
+	}
+	if m, ok := errors.AsType[*runtimes.Missing](err); ok {
+		return refuse(ErrRuntime, "The runtime %s cannot run on this host. %s", m.Runtime, m.Advice)
+	}
+	return fmt.Errorf("invoke: %w", err)
+}

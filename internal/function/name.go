@@ -1,0 +1,97 @@
+package function
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Latest is the qualifier of the version that can change.
+const Latest = "$LATEST"
+
+// A Ref names a function as a caller does, and perhaps one of its versions or aliases.
+type Ref struct {
+	Name      string
+	Qualifier string // "" when the caller gave none
+}
+
+var (
+	regionForm    = regexp.MustCompile(`^(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d$`)
+	accountForm   = regexp.MustCompile(`^\d{12}$`)
+	nameForm      = regexp.MustCompile(`^[a-zA-Z0-9-_.]+$`)
+	qualifierForm = regexp.MustCompile(`^(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+)$`)
+	numberForm    = regexp.MustCompile(`^[0-9]+$`)
+	partitionForm = regexp.MustCompile(`^aws[a-zA-Z-]*$`)
+)
+
+// located is a name taken apart.
+type located struct {
+	region, account, name, qualifier string
+}
+
+// locate takes a name apart: "f", "f:1", "123456789012:function:f",
+// "arn:aws:lambda:us-east-1:123456789012:function:f:1" and the forms between,
+// each part taken from the left as AWS's own pattern does.
+//
+// https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html#API_GetFunction_RequestSyntax
+func locate(s string) (located, bool) {
+	var l located
+	parts := strings.Split(s, ":")
+	if len(parts) > 3 && parts[0] == "arn" && partitionForm.MatchString(parts[1]) && parts[2] == "lambda" {
+		parts = parts[3:]
+	}
+	take := func(form func(string) bool) string {
+		if len(parts) < 2 || !form(parts[0]) {
+			return ""
+		}
+		p := parts[0]
+		parts = parts[1:]
+		return p
+	}
+	l.region = take(regionForm.MatchString)
+	l.account = take(accountForm.MatchString)
+	take(func(p string) bool { return p == "function" })
+	l.name = parts[0]
+	if len(parts) == 2 {
+		l.qualifier = parts[1]
+	}
+	ok := nameForm.MatchString(l.name) && len(parts) <= 2 && (len(parts) == 1 || qualifierForm.MatchString(l.qualifier))
+	return l, ok
+}
+
+// Ref reads the name and the qualifier of a request.
+func (r *Registry) Ref(name, qualifier string) (Ref, error) {
+	l, ok := locate(name)
+	if !ok {
+		return Ref{}, refuse(ErrInvalid, "%s is not a function's name or ARN.", name)
+	}
+	if l.region != "" && l.region != r.region {
+		return Ref{}, refuse(ErrNotFound, "Functions from '%s' are not reachable in this region ('%s')", l.region, r.region)
+	}
+	if l.account != "" && l.account != r.account {
+		return Ref{}, refuse(ErrForbidden, "arn:aws:lambda:%s:%s:function:%s", r.region, l.account, l.name)
+	}
+	if l.qualifier != "" && qualifier != "" && l.qualifier != qualifier {
+		return Ref{}, refuse(ErrInvalid, "The derived qualifier from the function name does not match the specified qualifier.")
+	}
+	if qualifier == "" {
+		qualifier = l.qualifier
+	}
+	return Ref{l.name, qualifier}, nil
+}
+
+// ARN is the ARN of a function, or of its version or alias.
+func (r *Registry) ARN(name, qualifier string) string {
+	a := "arn:aws:lambda:" + r.region + ":" + r.account + ":function:" + name
+	if qualifier != "" {
+		a += ":" + qualifier
+	}
+	return a
+}
+
+// isVersion tells whether a qualifier names a version by number.
+func isVersion(q string) bool { return numberForm.MatchString(q) }
+
+// isAlias tells whether a qualifier can only be an alias.
+func isAlias(q string) bool {
+	return q != "" && !isVersion(q) && !strings.HasPrefix(q, "$")
+}

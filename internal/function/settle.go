@@ -1,0 +1,133 @@
+package function
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/mayfly-faas/mayfly/internal/store"
+)
+
+// A job is a version whose code a worker still has to unpack.
+type job struct {
+	name   string
+	number int64
+}
+
+const settlers = 2
+
+// startWorkers starts the goroutines that settle; Close ends them.
+func (r *Registry) startWorkers() {
+	ctx, stop := context.WithCancel(context.Background())
+	r.stop, r.done = stop, ctx.Done()
+	for range settlers {
+		r.work.Go(func() {
+			for {
+				select {
+				case j := <-r.jobs:
+					r.finish(ctx, j)
+				case <-ctx.Done():
+					return
+				}
+			}
+		})
+	}
+}
+
+// settle has a worker finish a version. What it does not get to before Close,
+// the next start does.
+func (r *Registry) settle(name string, number int64) {
+	select {
+	case r.jobs <- job{name, number}:
+	case <-r.done:
+	}
+}
+
+// settleAll takes up what was not settled when the last process ended.
+func (r *Registry) settleAll(ctx context.Context) error {
+	var jobs []job
+	err := r.db.View(ctx, func(tx store.Tx) error {
+		jobs = nil
+		return tx.Each(`SELECT name, number FROM function_versions WHERE settling = 1 ORDER BY name, number`, nil, func(scan func(...any) error) error {
+			var j job
+			err := scan(&j.name, &j.number)
+			jobs = append(jobs, j)
+			return err
+		})
+	})
+	for _, j := range jobs {
+		r.settle(j.name, j.number)
+	}
+	return err
+}
+
+// finish unpacks a version's code and makes the version what is invoked.
+func (r *Registry) finish(ctx context.Context, j job) {
+	var v *Version
+	err := r.db.View(ctx, func(tx store.Tx) (err error) {
+		v, err = readVersion(tx, j.name, j.number)
+		return err
+	})
+	if err != nil {
+		r.log.Debug("settle: version is gone", "function", j.name, "version", j.number, "error", err)
+		return
+	}
+	_, _, failure := r.prepare(ctx, v.Settings)
+	if ctx.Err() != nil {
+		return // the next start tries again
+	}
+	if err := r.conclude(ctx, v, failure); err != nil {
+		r.log.Error("settle", "function", j.name, "version", j.number, "error", err)
+	}
+}
+
+// conclude writes how settling v ended, unless v is no longer what it was.
+func (r *Registry) conclude(ctx context.Context, v *Version, failure error) error {
+	var before, after *Version
+	err := r.change(ctx, v.Function, nil, func(c *change) error {
+		before, after = nil, nil
+		now, err := readVersion(c.Tx, v.Function, v.Number)
+		if err != nil || now.Change != v.Change {
+			return or(err, nil)
+		}
+		was := *now
+		now.settled(failure)
+		before, after = &was, now
+		return c.put(now, false)
+	})
+	if err != nil || after == nil {
+		return err
+	}
+	if failure != nil {
+		r.log.Error("settle: code cannot be unpacked", "function", v.Function, "version", v.Qualifier(), "error", failure)
+	}
+	if before.key() != after.key() {
+		r.engine.Drain(before.key())
+	}
+	r.collect(ctx, lost(before, after)...)
+	return r.provision(ctx, v.Function)
+}
+
+// settled is the end of settling: the version runs what it shows, or says why not.
+func (v *Version) settled(failure error) {
+	v.Revision = uuid.NewString()
+	switch {
+	case failure == nil:
+		v.State, v.StateReason, v.StateCode = Active, "", ""
+		v.Update, v.UpdateReason, v.UpdateCode = Successful, "", ""
+		v.Running = nil
+	case v.State == Active: // an update: the code from before goes on running
+		v.Update, v.UpdateReason, v.UpdateCode = Failed, fmt.Sprintf("The code cannot be unpacked: %v", failure), "InternalError"
+	default:
+		v.State, v.StateReason, v.StateCode = Failed, fmt.Sprintf("The code cannot be unpacked: %v", failure), "InternalError"
+		v.Update, v.UpdateReason, v.UpdateCode = Failed, v.StateReason, "InternalError"
+	}
+}
+
+// lost are the archives that before needed and after does not.
+func lost(before, after *Version) []string {
+	kept := after.archives()
+	return slices.DeleteFunc(before.archives(), func(sha string) bool { return slices.Contains(kept, sha) })
+}

@@ -1,0 +1,34 @@
+package lambda
+
+import (
+	"context"
+
+	"github.com/mayfly-faas/mayfly/internal/wire"
+)
+
+func (s *service) tagOps() []wire.Op {
+	return []wire.Op{
+		op("TagResource", s.tagResource),
+		op("UntagResource", s.untagResource),
+		op("ListTags", s.listTags),
+	}
+}
+
+// https://docs.aws.amazon.com/lambda/latest/api/API_TagResource.html
+func (s *service) tagResource(ctx context.Context, in *TagResourceRequest) (*TagResourceResponse, error) {
+	return &TagResourceResponse{}, s.fs.Tag(ctx, text(in.Resource), in.Tags)
+}
+
+// https://docs.aws.amazon.com/lambda/latest/api/API_UntagResource.html
+func (s *service) untagResource(ctx context.Context, in *UntagResourceRequest) (*UntagResourceResponse, error) {
+	return &UntagResourceResponse{}, s.fs.Untag(ctx, text(in.Resource), in.TagKeys)
+}
+
+// https://docs.aws.amazon.com/lambda/latest/api/API_ListTags.html
+func (s *service) listTags(ctx context.Context, in *ListTagsRequest) (*ListTagsResponse, error) {
+	tags, err := s.fs.Tags(ctx, text(in.Resource))
+	if err != nil {
+		return nil, err
+	}
+	return &ListTagsResponse{Tags: tags}, nil
+}
