@@ -1,0 +1,168 @@
+//go:build linux && (amd64 || arm64)
+
+package namespace
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// disks makes block devices for /tmp: an ext4 file system in a sparse file
+// that has no name any more, behind a loop device that frees itself. When the server
+// is killed nothing is left of it. What code writes to such a disk is page
+// cache that can be reclaimed, while a tmpfs would eat the function's memory.
+type disks struct {
+	dir  string
+	mkfs string // path of mkfs.ext4
+
+	mu        sync.Mutex // guards templates, and the making of them
+	templates map[int]string
+}
+
+// A disk is one loop device.
+type disk struct {
+	device string
+	file   *os.File // keeps it until it is mounted
+}
+
+// newDisks tells whether this machine can make disks.
+func newDisks(dir string) (*disks, error) {
+	mkfs, err := exec.LookPath("mkfs.ext4")
+	if err != nil {
+		if mkfs, err = exec.LookPath("/usr/sbin/mkfs.ext4"); err != nil {
+			return nil, err
+		}
+	}
+	if f, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0); err != nil {
+		return nil, err
+	} else {
+		f.Close()
+	}
+	return &disks{dir: dir, mkfs: mkfs, templates: map[int]string{}}, nil
+}
+
+// template returns an image of a file system with this much room, made once.
+func (d *disks) template(megabytes int) (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if name, ok := d.templates[megabytes]; ok {
+		return name, nil
+	}
+	name := filepath.Join(d.dir, fmt.Sprintf("tmp-%d.ext4", megabytes))
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	// No journal: what a dead sandbox wrote is of no use to anybody. The room
+	// for inodes and the like is on top.
+	overhead := megabytes/32 + 2
+	out, err := exec.Command(d.mkfs, "-q", "-F", "-b", "4096", "-m", "0", "-i", "16384", "-I", "256",
+		"-O", "^has_journal,^resize_inode", "-E", "lazy_itable_init=1,nodiscard,root_owner=0:0",
+		name, strconv.Itoa(megabytes+overhead)+"M").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("mkfs.ext4: %w: %s", err, out)
+	}
+	d.templates[megabytes] = name
+	return name, nil
+}
+
+// make returns a fresh disk.
+func (d *disks) make(megabytes int) (*disk, error) {
+	template, err := d.template(max(megabytes, 1))
+	if err != nil {
+		return nil, err
+	}
+	f, err := copySparse(template, d.dir)
+	if err != nil {
+		return nil, fmt.Errorf("copy %s: %w", template, err)
+	}
+	defer f.Close()
+	return attachLoop(f)
+}
+
+// copySparse copies a file into one without a name, holes as holes.
+func copySparse(name, dir string) (*os.File, error) {
+	r, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	st, err := r.Stat()
+	if err != nil {
+		return nil, err
+	}
+	w, err := os.CreateTemp(dir, "disk-")
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(os.Remove(w.Name()), w.Truncate(st.Size()), copyData(r, w)); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func copyData(r, w *os.File) error {
+	for at := int64(0); ; {
+		start, err := r.Seek(at, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) {
+			return nil // no more data
+		}
+		if err != nil {
+			return err
+		}
+		end, err := r.Seek(start, unix.SEEK_HOLE)
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(io.NewOffsetWriter(w, start), io.NewSectionReader(r, start, end-start)); err != nil {
+			return err
+		}
+		at = end
+	}
+}
+
+// attachLoop puts f behind a loop device. Another process may take the free
+// device before us.
+func attachLoop(f *os.File) (*disk, error) {
+	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer control.Close()
+	for range 64 {
+		n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
+		if err != nil {
+			return nil, fmt.Errorf("find a free loop device: %w", err)
+		}
+		name := fmt.Sprintf("/dev/loop%d", n)
+		dev, err := os.OpenFile(name, os.O_RDWR, 0)
+		if err != nil {
+			return nil, err
+		}
+		config := unix.LoopConfig{Fd: uint32(f.Fd()), Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR}}
+		err = unix.IoctlLoopConfigure(int(dev.Fd()), &config)
+		if err == nil {
+			return &disk{device: name, file: dev}, nil
+		}
+		dev.Close()
+		if !errors.Is(err, unix.EBUSY) {
+			return nil, fmt.Errorf("configure %s: %w", name, err)
+		}
+	}
+	return nil, fmt.Errorf("find a free loop device: %w", unix.EBUSY)
+}
+
+// close lets go of the device; a mount keeps it.
+func (d *disk) close() {
+	if d != nil {
+		d.file.Close()
+	}
+}

@@ -1,0 +1,168 @@
+//go:build linux && (amd64 || arm64)
+
+package namespace
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
+)
+
+// groups1 makes control groups of version 1: a folder in each hierarchy.
+type groups1 struct {
+	dirs map[string]string // controller: our folder in its hierarchy
+}
+
+// controllers1 are what a sandbox uses.
+var controllers1 = [...]string{"memory", "cpu", "cpuacct", "pids", "freezer"}
+
+// newGroups1 makes our folders beside the server's own groups.
+func newGroups1(hierarchies map[string]string, name string) (*groups1, error) {
+	g := &groups1{dirs: map[string]string{}}
+	for _, c := range controllers1 {
+		parent, ok := hierarchies[c]
+		if !ok {
+			return nil, fmt.Errorf("no %s controller: %w", c, errors.ErrUnsupported)
+		}
+		dir := filepath.Join(parent, name)
+		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, errors.Join(err, g.close())
+		}
+		g.dirs[c] = dir
+	}
+	return g, nil
+}
+
+func (g *groups1) make(id string) (group, error) {
+	s := &group1{dirs: map[string]string{}}
+	for c, parent := range g.dirs {
+		dir := filepath.Join(parent, id)
+		// Controllers may share a hierarchy.
+		if err := os.Mkdir(dir, 0o755); err != nil && !s.has(dir) {
+			return nil, errors.Join(err, s.remove())
+		}
+		fresh := !s.has(dir)
+		s.dirs[c] = dir
+		if !fresh {
+			continue
+		}
+		f, err := os.OpenFile(filepath.Join(dir, "cgroup.procs"), os.O_WRONLY, 0)
+		if err != nil {
+			return nil, errors.Join(err, s.remove())
+		}
+		s.procs = append(s.procs, f)
+	}
+	return s, nil
+}
+
+func (g *groups1) sweep() error {
+	var errs error
+	for _, dir := range g.dirs {
+		names, err := below(dir)
+		errs = errors.Join(errs, err)
+		for _, name := range names {
+			left := filepath.Join(dir, name)
+			_ = writeFile(left, "freezer.state", "THAWED") // in one hierarchy alone
+			errs = errors.Join(errs, killAll(left), removeDir(left))
+		}
+	}
+	return errs
+}
+
+func (g *groups1) close() error {
+	var errs error
+	for _, dir := range g.dirs {
+		errs = errors.Join(errs, removeDir(dir))
+	}
+	return errs
+}
+
+// A group1 is one sandbox's folder in each hierarchy.
+type group1 struct {
+	dirs  map[string]string
+	procs []*os.File // cgroup.procs of each
+}
+
+func (g *group1) has(dir string) bool {
+	for _, d := range g.dirs {
+		if d == dir {
+			return true
+		}
+	}
+	return false
+}
+
+func (g *group1) limit(s sandbox.Spec) error {
+	var errs []error
+	if s.MemoryMB > 0 {
+		n := strconv.Itoa(s.MemoryMB << 20)
+		errs = append(errs, writeFile(g.dirs["memory"], "memory.limit_in_bytes", n))
+		// Without swap accounting the file does not exist, and swap is not limited.
+		if err := writeFile(g.dirs["memory"], "memory.memsw.limit_in_bytes", n); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	if s.CPUs > 0 {
+		quota := time.Duration(s.CPUs * float64(cpuPeriod))
+		errs = append(errs,
+			writeFile(g.dirs["cpu"], "cpu.cfs_period_us", strconv.FormatInt(cpuPeriod.Microseconds(), 10)),
+			writeFile(g.dirs["cpu"], "cpu.cfs_quota_us", strconv.FormatInt(max(quota, time.Millisecond).Microseconds(), 10)))
+	}
+	if s.PIDs > 0 {
+		errs = append(errs, writeFile(g.dirs["pids"], "pids.max", strconv.Itoa(s.PIDs)))
+	}
+	return errors.Join(errs...)
+}
+
+func (g *group1) attach() []*os.File { return g.procs }
+func (g *group1) birth() *os.File    { return nil }
+
+func (g *group1) freeze(frozen bool) error {
+	state := "THAWED"
+	if frozen {
+		state = "FROZEN"
+	}
+	dir := g.dirs["freezer"]
+	return eventually(func() (bool, error) {
+		// Writing again makes the kernel try again what it could not freeze at once.
+		if err := writeFile(dir, "freezer.state", state); err != nil {
+			return false, err
+		}
+		b, err := os.ReadFile(filepath.Join(dir, "freezer.state"))
+		return strings.TrimSpace(string(b)) == state, err
+	})
+}
+
+func (g *group1) usage() (sandbox.Usage, error) {
+	cpu, err1 := readNumber(g.dirs["cpuacct"], "cpuacct.usage")
+	peak, err2 := readNumber(g.dirs["memory"], "memory.max_usage_in_bytes")
+	kills, err3 := readKey(g.dirs["memory"], "memory.oom_control", "oom_kill")
+	return sandbox.Usage{CPU: time.Duration(cpu), PeakMB: megabytes(peak), OOMKills: int(kills)}, errors.Join(err1, err2, err3)
+}
+
+func (g *group1) resetPeak() error {
+	return writeFile(g.dirs["memory"], "memory.max_usage_in_bytes", "0")
+}
+
+func (g *group1) kill() error {
+	_ = writeFile(g.dirs["freezer"], "freezer.state", "THAWED")
+	return killAll(g.dirs["pids"])
+}
+
+func (g *group1) remove() error {
+	var errs error
+	for _, f := range g.procs {
+		f.Close()
+	}
+	for _, dir := range g.dirs {
+		errs = errors.Join(errs, removeDir(dir))
+	}
+	return errs
+}

@@ -1,0 +1,123 @@
+//go:build linux && (amd64 || arm64)
+
+package namespace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Descriptors in a process that runs a program: its control socket, itself as
+// an executable, and the first of what it is given.
+const (
+	controlFD = 3
+	imageFD   = 4
+	firstFD   = 5
+)
+
+// A machineProcess is a process that has the machine in it, and waits for its
+// program, or runs it.
+type machineProcess struct {
+	pid     int
+	control *os.File // each message is whole; ends when the process has no use for it any more
+}
+
+// spawn starts the machine with files as its descriptors from firstFD on, in new
+// namespaces by attr's flags.
+func (t *Tier) spawn(attr *syscall.SysProcAttr, stdio [3]*os.File, files ...*os.File) (*machineProcess, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	defer unix.Close(pair[1])
+	if err := errors.Join(unix.SetNonblock(pair[0], true),
+		unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_SNDBUF, programRoom)); err != nil {
+		unix.Close(pair[0])
+		return nil, fmt.Errorf("control socket: %w", err)
+	}
+	control := os.NewFile(uintptr(pair[0]), "control")
+	fds := []uintptr{t.null.Fd(), t.null.Fd(), t.null.Fd(), uintptr(pair[1]), t.image.Fd()}
+	for i, f := range stdio {
+		if f != nil {
+			fds[i] = f.Fd()
+		}
+	}
+	for _, f := range files {
+		fds = append(fds, f.Fd())
+	}
+	pid, err := syscall.ForkExec(fmt.Sprintf("/proc/self/fd/%d", imageFD), []string{"init"},
+		&syscall.ProcAttr{Dir: "/", Files: fds, Sys: attr})
+	if err != nil {
+		control.Close()
+		return nil, fmt.Errorf("clone: %w", err)
+	}
+	return &machineProcess{pid: pid, control: control}, nil
+}
+
+// run sends the program.
+func (m *machineProcess) run(ctx context.Context, p *program) error {
+	b, err := p.encode()
+	if err != nil {
+		return err
+	}
+	m.bound(ctx)
+	if _, err := m.control.Write(b); err != nil {
+		return fmt.Errorf("send program: %w", err)
+	}
+	return nil
+}
+
+// next returns the program's next report. io.EOF says that there will be none.
+func (m *machineProcess) next(ctx context.Context, p *program) (int64, error) {
+	m.bound(ctx)
+	var b [reportSize + 1]byte
+	n, err := m.control.Read(b[:])
+	if errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) {
+		return 0, io.EOF
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return 0, errors.Join(ctx.Err(), errHangs)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read report: %w", err)
+	}
+	return p.value(b[:n])
+}
+
+// errHangs is the error of a program that takes too long.
+var errHangs = errors.New("the program hangs")
+
+// longest is how long a program may take: far longer than any does.
+const longest = 30 * time.Second
+
+func (m *machineProcess) bound(ctx context.Context) {
+	d := time.Now().Add(longest)
+	if c, ok := ctx.Deadline(); ok && c.Before(d) {
+		d = c
+	}
+	_ = m.control.SetDeadline(d)
+}
+
+// end kills the process and reaps it.
+func (m *machineProcess) end() {
+	m.control.Close()
+	_ = unix.Kill(m.pid, unix.SIGKILL)
+	reap(m.pid)
+}
+
+// reap waits for a child that is about to end.
+func reap(pid int) (ws unix.WaitStatus, ru unix.Rusage) {
+	for {
+		_, err := unix.Wait4(pid, &ws, 0, &ru)
+		if !errors.Is(err, unix.EINTR) {
+			return ws, ru
+		}
+	}
+}

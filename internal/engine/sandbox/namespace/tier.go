@@ -1,0 +1,200 @@
+//go:build linux && (amd64 || arm64)
+
+package namespace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sync"
+
+	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
+	"golang.org/x/sys/unix"
+)
+
+// Config says where the tier keeps its state.
+type Config struct {
+	StateDir string       // a folder of its own, made when missing; one server at a time
+	Log      *slog.Logger // nil: the default
+}
+
+// A Tier makes sandboxes out of namespaces, control groups and seccomp.
+type Tier struct {
+	dir    string
+	name   string // of what the tier makes outside its folder
+	root   bool   // we are the machine's root
+	log    *slog.Logger
+	image  *os.File // the machine, as an executable
+	null   *os.File
+	filter []unix.SockFilter
+	groups groups
+	disks  *disks // nil: /tmp is a tmpfs
+
+	mu    sync.Mutex // guards what is below
+	slots map[int]bool
+}
+
+// Slots number the sandboxes that live at a time; each has a user of its own.
+const (
+	firstUID = 200_000
+	maxSlots = 20_000
+)
+
+var validID = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
+
+// errClosed is the error of a sandbox that is used after Close.
+var errClosed = errors.New("namespace: the sandbox is closed")
+
+// New returns a tier, or an error when this machine does not let us make
+// sandboxes: it makes one to find out.
+//
+// Without root there is a user namespace around each sandbox. Then /tmp is a
+// tmpfs, and what is in it counts as the function's memory; without a delegated
+// subtree of control groups nothing limits memory, CPU and processes; and there is
+// no way out of the host.
+func New(c Config) (*Tier, error) {
+	t, err := newTier(c)
+	if err != nil {
+		return nil, fmt.Errorf("namespace: %w", err)
+	}
+	if err := t.probe(); err != nil {
+		t.Close()
+		return nil, fmt.Errorf("namespace: this machine does not allow it: %w", err)
+	}
+	return t, nil
+}
+
+func newTier(c Config) (*Tier, error) {
+	dir, err := filepath.Abs(c.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "root"), 0o711); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(os.RemoveAll(filepath.Join(dir, "accounts")), os.Mkdir(filepath.Join(dir, "accounts"), 0o755)); err != nil {
+		return nil, err
+	}
+	if err := makeEtc(filepath.Join(dir, "etc")); err != nil {
+		return nil, fmt.Errorf("make /etc: %w", err)
+	}
+	image, err := newImage()
+	if err != nil {
+		return nil, fmt.Errorf("make the machine: %w", err)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		image.Close()
+		return nil, err
+	}
+	h := fnv.New32a()
+	h.Write([]byte(dir))
+	t := &Tier{
+		dir: dir, name: fmt.Sprintf("mayfly-%08x", h.Sum32()), root: os.Geteuid() == 0, log: c.Log,
+		image: image, null: null, filter: filterProgram(), slots: map[int]bool{},
+	}
+	if t.log == nil {
+		t.log = slog.Default()
+	}
+	t.findGroups()
+	t.findDisks()
+	return t, nil
+}
+
+// findGroups uses the control groups that the machine has: version 2 when it
+// has the controllers, else version 1.
+func (t *Tier) findGroups() {
+	mountinfo, _ := os.ReadFile("/proc/self/mountinfo")
+	self, _ := os.ReadFile("/proc/self/cgroup")
+	own := ownGroups(string(mountinfo), string(self))
+	g2, err2 := newGroups2(own[""], t.name)
+	if own[""] != "" && err2 == nil {
+		t.groups = g2
+		return
+	}
+	g1, err1 := newGroups1(own, t.name)
+	if err1 == nil {
+		t.groups = g1
+		return
+	}
+	t.groups = noGroups{}
+	t.log.Warn("MEMORY, CPU AND PROCESSES OF FUNCTIONS ARE NOT LIMITED: no control groups that we may use",
+		"version2", err2, "version1", err1)
+}
+
+func (t *Tier) findDisks() {
+	if !t.root {
+		return
+	}
+	d, err := newDisks(t.dir)
+	if err != nil {
+		t.log.Warn("what functions write to /tmp counts as their memory: no disks for it", "error", err)
+		return
+	}
+	t.disks = d
+}
+
+// probe makes a sandbox and runs nothing in it.
+func (t *Tier) probe() error {
+	s, err := t.Open(context.Background(), sandbox.Spec{ID: fmt.Sprintf("probe-%d", os.Getpid()), TmpMB: 1})
+	if err != nil {
+		return err
+	}
+	return s.Close()
+}
+
+// Name is "namespace".
+func (t *Tier) Name() string { return "namespace" }
+
+// Sweep removes what a dead server left. Its sandboxes have died with it; what
+// is left are names.
+func (t *Tier) Sweep(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := t.groups.sweep(); err != nil {
+		return fmt.Errorf("namespace: sweep control groups: %w", err)
+	}
+	left, _ := filepath.Glob(filepath.Join(t.dir, "disk-*"))
+	for _, name := range left {
+		if err := os.Remove(name); err != nil {
+			return fmt.Errorf("namespace: sweep: %w", err)
+		}
+	}
+	return nil
+}
+
+// Close frees what the tier holds.
+func (t *Tier) Close() error {
+	err := t.groups.close()
+	t.image.Close()
+	t.null.Close()
+	if err != nil {
+		return fmt.Errorf("namespace: close: %w", err)
+	}
+	return nil
+}
+
+// slot takes a free number.
+func (t *Tier) slot() (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i := range maxSlots {
+		if !t.slots[i] {
+			t.slots[i] = true
+			return i, nil
+		}
+	}
+	return 0, errors.New("too many sandboxes")
+}
+
+func (t *Tier) release(slot int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.slots, slot)
+}
