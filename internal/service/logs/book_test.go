@@ -3,6 +3,7 @@ package logs
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,7 +57,7 @@ func openBook(t testing.TB, dir string, change func(*Config)) *Book {
 func tryBook(t testing.TB, dir string, change func(*Config)) (b *Book, end func()) {
 	t.Helper()
 	db := openDB(t, dir)
-	c := Config{DB: db, Dir: filepath.Join(dir, "logs"), Account: "000000000000", Region: "us-east-1"}
+	c := Config{DB: db, Dir: filepath.Join(dir, "logs"), Account: "000000000000", Region: "us-east-1", Log: slog.New(slog.DiscardHandler)}
 	if change != nil {
 		change(&c)
 	}
