@@ -3,6 +3,7 @@ package runtimes
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"strings"
 )
 
@@ -12,6 +13,10 @@ type Launch struct {
 	Handler  string
 	Env      map[string]string // the user's variables
 	MemoryMB int               // sizes Node's heap; 0 leaves it to Node
+
+	// Code and Opt are the host directories behind /var/task and /opt, when
+	// they are known: then a custom runtime starts without a shell.
+	Code, Opt string
 
 	// Path is where code inside finds what Mounts, /var/task and /opt are in
 	// the sandbox: sandbox.Sandbox's Path. nil is the identity.
@@ -31,13 +36,12 @@ func (s *Set) Command(l Launch) (args []string, env map[string]string, err error
 	env = in.spec.environment(at)
 	maps.Copy(env, l.Env)
 	if in.spec.family == provided {
-		return providedCommand(at), env, nil
+		return l.provided(at), env, nil
 	}
 	env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + in.spec.id
 	args = in.command(at, l.MemoryMB)
 	if w := env["AWS_LAMBDA_EXEC_WRAPPER"]; w != "" {
-		env["AWS_LAMBDA_EXEC_WRAPPER"] = at(w)
-		args = append([]string{"/bin/sh", at(runtimeRoot + "/bootstrap")}, args...)
+		args = append([]string{"/bin/sh", at(runtimeRoot + "/bootstrap"), at(w)}, args...)
 	}
 	return args, env, nil
 }
@@ -58,10 +62,13 @@ func (in interpreter) command(at func(string) string, memoryMB int) []string {
 	return append(args, at(runtimeRoot+"/index.mjs"))
 }
 
-// providedCommand finds the bootstrap as AWS does: in the package, then in the
-// layers. The shell is gone once the bootstrap runs. What is not there fails
-// as an unknown command does, with status 127.
-func providedCommand(at func(string) string) []string {
+// provided finds the bootstrap as AWS does: in the package, then in the layers.
+// The shell, where one is needed to look, is gone once the bootstrap runs. What
+// is not there fails as an unknown command does, with status 127.
+func (l Launch) provided(at func(string) string) []string {
+	if isExecutable(filepath.Join(l.Code, "bootstrap")) && l.Code != "" {
+		return []string{at(taskRoot + "/bootstrap")}
+	}
 	const script = `for b in "$1" "$2"; do if [ -f "$b" ]; then exec "$b"; fi; done
 echo "Couldn't find valid bootstrap(s): [$1 $2]" >&2; exit 127`
 	return []string{"/bin/sh", "-c", script, "bootstrap", at(taskRoot + "/bootstrap"), at(optRoot + "/bootstrap")}

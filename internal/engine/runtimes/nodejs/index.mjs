@@ -1,1 +1,62 @@
-// placeholder, replaced by the real bootstrap
+// Runs a Node.js function against the Lambda Runtime API: what AWS has as
+// /var/runtime/index.mjs. https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html
+import { patchConsole, logError } from './console.mjs';
+import { Client } from './client.mjs';
+import { toResult, CallbackHandlerDeprecated, UnhandledPromiseRejection } from './errors.mjs';
+import { load, STREAMING, HIGH_WATER_MARK } from './loader.mjs';
+import { serve } from './loop.mjs';
+
+// From Node.js 24 on AWS has no callbacks, and an error of initialisation is logged by another name.
+const major = Number(/nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV ?? '')?.[1] ?? process.versions.node.split('.')[0]);
+const modern = major >= 24;
+
+const client = new Client(process.env.AWS_LAMBDA_RUNTIME_API);
+const state = { client, major, modern, requestId: undefined, onIdle: null };
+
+async function report(error, exitCode) {
+  const result = toResult(error);
+  const path = state.requestId === undefined ? 'init/error' : `invocation/${state.requestId}/error`;
+  try {
+    await client.abandon().fail(path, result);
+  } finally {
+    process.exit(exitCode);
+  }
+}
+
+process.on('uncaughtException', (error) => {
+  logError('Uncaught Exception', error);
+  report(error, 129);
+});
+process.on('unhandledRejection', (reason, promise) => {
+  const error = new UnhandledPromiseRejection(reason, promise);
+  logError('Unhandled Promise Rejection', error);
+  report(error, 128);
+});
+process.on('beforeExit', () => state.onIdle?.());
+
+// lost ends a process whose platform is gone.
+function lost(error) {
+  console.error(error.message);
+  process.exit(1);
+}
+
+async function start() {
+  patchConsole(modern);
+  const handler = await load(process.env.LAMBDA_TASK_ROOT ?? process.cwd(), process.env._HANDLER ?? '', modern);
+  const streaming = handler[STREAMING];
+  if (modern && handler.length >= 3 && !streaming) {
+    throw new CallbackHandlerDeprecated(
+      'ERROR: AWS Lambda has removed support for callback-based function handlers starting with Node.js 24. ' +
+      'You need to modify this function to use a supported handler signature to use Node.js 24 or later. ' +
+      'For more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.');
+  }
+  return { handler, streaming: Boolean(streaming), highWaterMark: Number(handler[HIGH_WATER_MARK]) || undefined };
+}
+
+// No top-level await: a function whose event loop runs empty is to end by our
+// own rules, not by Node's for unsettled modules.
+state.onIdle = () => process.exit(13); // what the function awaits at its top level never comes
+start().then((loaded) => serve(state, loaded).catch(lost), (error) => {
+  logError(modern ? 'Init Error' : 'Uncaught Exception', error);
+  return report(error, modern ? 1 : 129);
+});

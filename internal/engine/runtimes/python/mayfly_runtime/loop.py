@@ -12,7 +12,6 @@ from .context import LambdaContext
 from .marshal import to_json
 
 HERE = os.path.dirname(__file__) + os.sep
-LONGEST_CAUSE = 65536  # AWS takes a MiB of X-Ray cause; nobody reads so much
 
 
 class Fault(Exception):
@@ -74,8 +73,7 @@ def invoke(client, handler, headers, body):
         failure = describe(e, request_id)
         logs.error(failure)
         flush()
-        more = error_headers(failure) + [("Lambda-Runtime-Function-XRay-Error-Cause", cause(e))]
-        status = client.post("invocation/%s/error" % request_id, encode(failure), more + echo)
+        status = client.post("invocation/%s/error" % request_id, encode(failure), error_headers(failure) + echo)
     else:
         flush()
         status = client.post("invocation/%s/response" % request_id, result, [("Content-Type", kind)] + echo)
@@ -150,26 +148,6 @@ def describe(e, request_id=""):
 def error_headers(result):
     kind = result["errorType"].encode("ascii", "replace").decode("ascii")
     return [("Content-Type", "application/json"), ("Lambda-Runtime-Function-Error-Type", kind)]
-
-
-def cause(e):
-    """What X-Ray wants to know of an error."""
-    stack = [] if isinstance(e, Fault) else frames(e)
-    kind = "LambdaValidationError" if isinstance(e, Fault) else type(e).__name__
-    text = json.dumps(
-        {
-            "working_directory": os.getcwd(),
-            "exceptions": [
-                {
-                    "message": str(e),
-                    "type": kind,
-                    "stack": [{"label": name, "path": path, "line": line} for path, line, name, _ in stack],
-                }
-            ],
-            "paths": sorted({f[0] for f in stack}),
-        }
-    )
-    return text if len(text) < LONGEST_CAUSE else ""
 
 
 def encode(result):

@@ -1,0 +1,355 @@
+package runtimes
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mayfly-faas/mayfly/internal/engine/runtimeapi"
+	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
+)
+
+// patience bounds what should take no time. It is long, as machines get busy.
+const patience = time.Minute
+
+// here is this machine's Set, found once for all tests.
+var here = sync.OnceValues(func() (*Set, error) {
+	dir, err := os.MkdirTemp("", "mayfly-runtimes-")
+	if err != nil {
+		return nil, err
+	}
+	return Discover(context.Background(), Options{Dir: dir})
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if s, err := here(); err == nil {
+		os.RemoveAll(filepath.Dir(s.dir))
+	}
+	os.Exit(code)
+}
+
+func discovered(t *testing.T) *Set {
+	t.Helper()
+	s, err := here()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// each runs a test for every runtime of a family that this machine has.
+func each(t *testing.T, f family, test func(t *testing.T, runtime string)) {
+	s := discovered(t)
+	ran := false
+	for _, st := range s.List() {
+		if !st.Available || s.found[st.Runtime].spec.family != f {
+			continue
+		}
+		ran = true
+		t.Run(st.Runtime, func(t *testing.T) {
+			t.Parallel()
+			test(t, st.Runtime)
+		})
+	}
+	if !ran {
+		t.Skipf("no %s on this machine", f)
+	}
+}
+
+// A function is code to run in a lab: a sandbox that is none. Its /var/task and
+// /opt are host directories, as in a tier without a root of its own.
+type function struct {
+	runtime string
+	handler string
+	files   map[string]string // below /var/task
+	layer   map[string]string // below /opt
+	env     map[string]string
+	args    []string // instead of the runtime's own command line
+}
+
+// A lab runs one function against a real Runtime API.
+type lab struct {
+	t    *testing.T
+	set  *Set
+	api  *runtimeapi.Server
+	cmd  *exec.Cmd
+	out  output
+	done chan struct{}
+	n    int
+	root string
+
+	mounts []sandbox.Mount
+}
+
+// An output is a file, so that all that was written can be read at once.
+type output struct{ *os.File }
+
+func (o output) String() string {
+	data, err := os.ReadFile(o.Name())
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
+
+func writeTree(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// launch starts f.
+func launch(t *testing.T, f function) *lab {
+	t.Helper()
+	l := &lab{t: t, set: discovered(t), api: runtimeapi.New(), done: make(chan struct{}), root: t.TempDir()}
+	writeTree(t, l.path(taskRoot), f.files)
+	writeTree(t, l.path(optRoot), f.layer)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.api.Serve(listener)
+	l.api.Reset()
+	args, env, err := l.command(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	maps.Copy(env, map[string]string{
+		"AWS_LAMBDA_RUNTIME_API": listener.Addr().String(), "_HANDLER": f.handler, "LAMBDA_TASK_ROOT": l.path(taskRoot),
+		"AWS_LAMBDA_FUNCTION_NAME": "fn", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+		"AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/fn", "AWS_LAMBDA_LOG_STREAM_NAME": "2026/01/02/[$LATEST]abc",
+	})
+	if l.out.File, err = os.OpenFile(filepath.Join(l.root, "output"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.cmd = exec.Command(args[0], args[1:]...)
+	for _, k := range slices.Sorted(maps.Keys(env)) {
+		l.cmd.Env = append(l.cmd.Env, k+"="+env[k])
+	}
+	l.cmd.Dir, l.cmd.Stdout, l.cmd.Stderr = l.path(taskRoot), l.out.File, l.out.File
+	if err := l.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { l.cmd.Wait(); close(l.done) }()
+	t.Cleanup(func() {
+		l.cmd.Process.Kill()
+		<-l.done
+		l.api.Close()
+		l.out.Close()
+		if t.Failed() {
+			t.Logf("output:\n%s", strings.ReplaceAll(l.out.String(), "\r", "␍\n"))
+		}
+	})
+	return l
+}
+
+func (l *lab) command(f function) ([]string, map[string]string, error) {
+	mounts, err := l.set.Mounts(f.runtime)
+	if err != nil {
+		return nil, nil, err
+	}
+	l.mounts = mounts
+	args, env, err := l.set.Command(Launch{Runtime: f.runtime, Handler: f.handler, Env: f.env, Path: l.path})
+	if f.args != nil {
+		args = f.args
+	}
+	return args, env, err
+}
+
+// path is where the lab has what is at inside in a sandbox.
+func (l *lab) path(inside string) string {
+	if inside == taskRoot || inside == optRoot {
+		return filepath.Join(l.root, inside)
+	}
+	for _, m := range l.mounts {
+		if m.Target == inside {
+			return m.Source
+		}
+	}
+	return inside
+}
+
+// start launches f, and waits until it asks for its first invocation.
+func start(t *testing.T, f function) *lab {
+	t.Helper()
+	l := launch(t, f)
+	l.wait(l.api.Started())
+	if f := l.api.InitFailure(); f != nil {
+		t.Fatalf("initialisation failed: %s", f.Payload)
+	}
+	return l
+}
+
+// wait waits for c, or fails the test when the process ends first.
+func (l *lab) wait(c <-chan struct{}) {
+	l.t.Helper()
+	select {
+	case <-c:
+	case <-l.done:
+		select {
+		case <-c: // both
+		default:
+			l.t.Fatalf("the process ended: %v", l.cmd.ProcessState)
+		}
+	case <-time.After(patience):
+		l.t.Fatal("nothing happens")
+	}
+}
+
+// exit waits for the process to end, and returns its status.
+func (l *lab) exit() int {
+	l.t.Helper()
+	select {
+	case <-l.done:
+	case <-time.After(patience):
+		l.t.Fatal("the process does not end")
+	}
+	return l.cmd.ProcessState.ExitCode()
+}
+
+// call makes the call number n of a lab.
+func (l *lab) call(payload string) *runtimeapi.Call {
+	l.n++
+	return &runtimeapi.Call{
+		ID: fmt.Sprintf("id-%d", l.n), Attempt: fmt.Sprintf("attempt-%d", l.n), Payload: []byte(payload),
+		Deadline: time.Now().Add(time.Hour), InvokedARN: "arn:aws:lambda:us-east-1:000000000000:function:fn:live",
+		TraceHeader: "Root=1-2-3", Answer: io.Discard,
+	}
+}
+
+// try invokes with c, and returns the answer and the failure, one of them
+// empty. The process may end meanwhile.
+func (l *lab) try(c *runtimeapi.Call) (answer, failure string) {
+	l.t.Helper()
+	var buf bytes.Buffer
+	c.Answer = &buf
+	done := l.api.Begin(c)
+	select {
+	case <-done:
+	case <-l.done:
+	case <-time.After(patience):
+		l.t.Fatal("the invocation does not end")
+	}
+	r := l.api.End()
+	if r.Failure != nil {
+		return buf.String(), string(r.Failure.Payload)
+	}
+	if !r.Answered {
+		return "", "no answer"
+	}
+	return buf.String(), ""
+}
+
+// invoke invokes with payload, and wants an answer.
+func (l *lab) invoke(payload string) string {
+	l.t.Helper()
+	answer, failure := l.try(l.call(payload))
+	if failure != "" {
+		l.t.Fatalf("invoking with %s failed: %s", payload, failure)
+	}
+	return answer
+}
+
+// fail invokes with payload, and wants a failure.
+func (l *lab) fail(payload string) failure {
+	l.t.Helper()
+	answer, failure := l.try(l.call(payload))
+	if failure == "" {
+		l.t.Fatalf("invoking with %s answered %s", payload, answer)
+	}
+	return parseFailure(l.t, failure)
+}
+
+// initFailure waits for what a function reports instead of starting.
+func (l *lab) initFailure() failure {
+	l.t.Helper()
+	l.wait(l.api.Started())
+	f := l.api.InitFailure()
+	if f == nil {
+		l.t.Fatal("initialisation did not fail")
+	}
+	got := parseFailure(l.t, string(f.Payload))
+	if f.Type != got.Type {
+		l.t.Errorf("the header says %s, the body %s", f.Type, got.Type)
+	}
+	return got
+}
+
+// A failure is an error's payload.
+type failure struct {
+	Type    string   `json:"errorType"`
+	Message string   `json:"errorMessage"`
+	ID      *string  `json:"requestId"`
+	Stack   []string `json:"stackTrace"`
+	Trace   []string `json:"trace"`
+}
+
+func parseFailure(t *testing.T, text string) failure {
+	t.Helper()
+	var f failure
+	if err := json.Unmarshal([]byte(text), &f); err != nil {
+		t.Fatalf("a failure that is no JSON: %q: %v", text, err)
+	}
+	return f
+}
+
+// wants fails the test unless the output has a line that each pattern matches,
+// in which * stands for anything.
+func (l *lab) wants(patterns ...string) {
+	l.t.Helper()
+	out := l.out.String()
+	for _, p := range patterns {
+		if !slices.ContainsFunc(strings.Split(out, "\n"), func(line string) bool { return like(p, line) }) {
+			l.t.Errorf("no line of the output is like %q", p)
+		}
+	}
+}
+
+func like(pattern, s string) bool {
+	parts := strings.Split(pattern, "*")
+	if !strings.HasPrefix(s, parts[0]) {
+		return false
+	}
+	s = s[len(parts[0]):]
+	for i, p := range parts[1:] {
+		if i == len(parts)-2 {
+			return strings.HasSuffix(s, p)
+		}
+		j := strings.Index(s, p)
+		if j < 0 {
+			return false
+		}
+		s = s[j+len(p):]
+	}
+	return s == ""
+}
+
+func equal[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\n got %v\nwant %v", what, got, want)
+	}
+}

@@ -1,0 +1,94 @@
+// Serves one invocation after the other.
+import { current, logError } from './console.mjs';
+import { contextOf, serialize } from './context.mjs';
+import { NodeJsExit, toResult } from './errors.mjs';
+import { withCallbacks } from './callback.mjs';
+import { ResponseStream } from './stream.mjs';
+
+export async function serve(state, loaded) {
+  const run = loaded.streaming ? stream : state.modern ? once : withCallbacks;
+  for (;;) {
+    const { headers, body } = await state.client.next();
+    const invocation = begin(state, headers);
+    state.onIdle = () => neverSettled(state);
+    const settled = await run(state, loaded, invocation, body);
+    state.onIdle = null;
+    await settle(state, invocation, settled);
+    await new Promise(setImmediate); // let what the handler left behind have its turn
+  }
+}
+
+// begin takes note of an invocation.
+function begin(state, headers) {
+  state.requestId = current.requestId = headers['lambda-runtime-aws-request-id'];
+  current.tenantId = headers['lambda-runtime-aws-tenant-id'];
+  if (headers['lambda-runtime-trace-id']) {
+    process.env._X_AMZN_TRACE_ID = headers['lambda-runtime-trace-id'];
+  } else {
+    delete process.env._X_AMZN_TRACE_ID;
+  }
+  const id = headers['lambda-runtime-invocation-id'];
+  return { id: state.requestId, headers, echo: id ? { 'Lambda-Runtime-Invocation-Id': id } : {} };
+}
+
+// once calls a handler of the one form that Node.js 24 knows. It returns
+// { text } or { error }.
+async function once(_state, { handler }, { headers }, body) {
+  try {
+    return { text: serialize(await handler(JSON.parse(body), contextOf(headers))) };
+  } catch (error) {
+    return { error };
+  }
+}
+
+// settle tells the platform how an invocation ended.
+async function settle(state, { id, echo }, { text, error, done }) {
+  if (done) {
+    return;
+  }
+  let status;
+  if (text !== undefined) {
+    status = await state.client.post(`invocation/${id}/response`, text, { 'Content-Type': 'application/json', ...echo });
+  } else {
+    logError('Invoke Error', error);
+    status = await state.client.fail(`invocation/${id}/error`, toResult(error), echo);
+  }
+  if (status === 413) { // the platform has told the caller; the function may go on
+    console.error('Failed to post handler success response. Http response code: 413.');
+  } else if (status >= 300) {
+    throw new Error(`Failed to post the end of the invocation: status ${status}`);
+  }
+}
+
+// neverSettled ends a process in which nothing can happen any more, though the
+// handler's promise is open.
+function neverSettled(state) {
+  state.onIdle = null;
+  const error = new NodeJsExit('The Lambda runtime client detected an unexpected Node.js exit code. ' +
+    'This is most commonly caused by a Promise that was never settled. ' +
+    'For more information, see https://nodejs.org/docs/latest/api/process.html#exit-codes');
+  logError('Invoke Error', error);
+  state.client.abandon().fail(`invocation/${state.requestId}/error`, toResult(error)).finally(() => process.exit(13));
+}
+
+// stream calls a handler that writes its answer.
+async function stream(state, { handler, highWaterMark }, invocation, body) {
+  const out = new ResponseStream(state.client, invocation, highWaterMark);
+  try {
+    const context = Object.assign({ callbackWaitsForEmptyEventLoop: true }, contextOf(invocation.headers));
+    const pending = handler(JSON.parse(body), out, context);
+    if (typeof pending?.then !== 'function') {
+      throw new Error('Streaming does not support non-async handlers.');
+    }
+    if (await pending !== undefined) {
+      console.warn('Streaming handlers ignore return values.');
+    }
+    if (!out.writableEnded && !out.destroyed) {
+      throw new Error('Response stream is not finished.');
+    }
+    await out.answered;
+    return { done: true };
+  } catch (error) {
+    return (await out.fail(error)) ? { done: true } : { error };
+  }
+}
