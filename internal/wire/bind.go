@@ -297,8 +297,8 @@ func floatOf(tree any) (float64, error) {
 // momentOf reads seconds since 1970, ISO 8601 and the date of HTTP.
 func momentOf(tree any) (time.Time, error) {
 	switch t := tree.(type) {
-	case time.Time:
-		return t, nil
+	case time.Time: // from a float, so not exact
+		return t.Round(time.Millisecond).UTC(), nil
 	case string:
 		return momentText(t)
 	case Text:

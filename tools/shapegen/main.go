@@ -52,6 +52,7 @@ type shape struct {
 	Min, Max   *float64
 	Pattern    string
 	Flattened  bool
+	Sensitive  bool
 }
 
 func main() {
@@ -169,7 +170,7 @@ func (m *model) tags(field string, r ref, parent, t *shape) []string {
 	if r.LocationName != "" {
 		name = r.LocationName
 	}
-	where := map[string]string{"uri": ",uri", "querystring": ",query", "header": ",header", "headers": ",headers"}[r.Location]
+	where := map[string]string{"uri": ",uri", "querystring": ",query", "header": ",header", "headers": ",headers", "statusCode": ",status"}[r.Location]
 	if parent.Payload == field {
 		where = ",payload"
 	}
@@ -178,20 +179,36 @@ func (m *model) tags(field string, r ref, parent, t *shape) []string {
 		tags = append(tags, `required:"true"`)
 	}
 	tags = append(tags, constraints("", t)...)
-	switch t.Type {
-	case "list":
-		tags = append(tags, constraints("elem.", m.Shapes[t.Member.Shape])...)
-		switch {
-		case t.Flattened || r.Flattened:
-			tags = append(tags, `list:",flat"`)
-		case t.Member.LocationName != "" && t.Member.LocationName != "member":
-			tags = append(tags, "list:"+strconv.Quote(t.Member.LocationName))
-		}
-	case "map":
-		tags = append(tags, constraints("key.", m.Shapes[t.Key.Shape])...)
-		tags = append(tags, constraints("elem.", m.Shapes[t.Value.Shape])...)
+	tags = append(tags, m.inner("", t)...)
+	if t.Sensitive {
+		tags = append(tags, `sensitive:"true"`)
+	}
+	if t.Type != "list" {
+		return tags
+	}
+	switch {
+	case t.Flattened || r.Flattened:
+		tags = append(tags, `list:",flat"`)
+	case t.Member.LocationName != "" && t.Member.LocationName != "member":
+		tags = append(tags, "list:"+strconv.Quote(t.Member.LocationName))
 	}
 	return tags
+}
+
+// inner are the tags of what t's members, or keys and values, demand, at any depth.
+func (m *model) inner(prefix string, t *shape) []string {
+	var tags []string
+	elem := t.Member
+	if t.Type == "map" {
+		tags = constraints(prefix+"key.", m.Shapes[t.Key.Shape])
+		elem = t.Value
+	}
+	if t.Type != "list" && t.Type != "map" {
+		return nil
+	}
+	e := m.Shapes[elem.Shape]
+	tags = append(tags, constraints(prefix+"elem.", e)...)
+	return append(tags, m.inner(prefix+"elem.", e)...)
 }
 
 // constraints are the tags of what t itself demands, each name behind prefix.
