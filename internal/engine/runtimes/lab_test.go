@@ -76,8 +76,9 @@ type function struct {
 	handler string
 	files   map[string]string // below /var/task
 	layer   map[string]string // below /opt
-	env     map[string]string
-	args    []string // instead of the runtime's own command line
+	env     map[string]string // the user's
+	as      map[string]string // the platform's, instead of what it would be
+	args    []string          // instead of the runtime's own command line
 }
 
 // A lab runs one function against a real Runtime API.
@@ -145,6 +146,7 @@ func launch(t *testing.T, f function) *lab {
 	if l.out.File, err = os.OpenFile(filepath.Join(l.root, "output"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	maps.Copy(env, f.as)
 	l.cmd = exec.Command(args[0], args[1:]...)
 	for _, k := range slices.Sorted(maps.Keys(env)) {
 		l.cmd.Env = append(l.cmd.Env, k+"="+env[k])
