@@ -42,7 +42,7 @@ type policyDoc struct {
 
 var (
 	accountPrincipal = regexp.MustCompile(`^\d{12}$`)
-	servicePrincipal = regexp.MustCompile(`^[a-z0-9.-]+\.amazonaws\.com(\.cn)?$`)
+	servicePrincipal = regexp.MustCompile(`^[a-z0-9.-]+\.(amazonaws\.com(\.cn)?|amazon\.com)$`)
 	arnPrincipal     = regexp.MustCompile(`^arn:(aws[a-zA-Z-]*):(iam|sts):`)
 )
 
@@ -93,7 +93,7 @@ func (p Permission) statement(resource string) (json.RawMessage, error) {
 	return plain(statement{p.ID, "Allow", who, p.Action, resource, conditions})
 }
 
-// plain encodes without escaping for HTML: policies are full of < and &'s kin in ARNs.
+// plain encodes as it is read: < and & as themselves, not escaped for HTML.
 func plain(v any) (json.RawMessage, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)

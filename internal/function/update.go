@@ -110,7 +110,7 @@ func (r *Registry) UpdateCode(ctx context.Context, name string, e CodeEdit) (*Ve
 	case e.Image:
 		return nil, refuse(ErrInvalid, "Please don't provide ImageUri when updating a function with packageType Zip.")
 	case e.S3:
-		return nil, refuse(ErrInvalid, "Mayfly does not support code from S3 yet: send it as ZipFile.")
+		return nil, refuse(ErrInvalid, "Mayfly does not support code from S3 yet. Send it as ZipFile.")
 	case e.Zip == nil:
 		return nil, refuse(ErrInvalid, "Please provide a source for function code.")
 	}

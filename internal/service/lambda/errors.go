@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/mayfly-faas/mayfly/internal/awserr"
 	"github.com/mayfly-faas/mayfly/internal/function"
@@ -102,7 +103,9 @@ func errorBody(e *awserr.Error) map[string]any {
 	return body
 }
 
-// unsupported is the answer to a feature that is not there yet.
-func unsupported(what string) error {
-	return awserr.New(400, "InvalidParameterValueException", "Mayfly does not support %s yet.", what)
+// unsupported is the answer to a feature that is not there yet; instead says
+// what to do meanwhile.
+func unsupported(what string, instead ...string) error {
+	text := "Mayfly does not support " + what + " yet."
+	return awserr.New(400, "InvalidParameterValueException", "%s", strings.TrimSpace(text+" "+strings.Join(instead, " ")))
 }

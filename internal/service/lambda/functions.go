@@ -38,19 +38,19 @@ func (s *service) createFunction(ctx context.Context, in *CreateFunctionRequest)
 // createUnsupported refuses what is not there yet rather than leave it out.
 func createUnsupported(in *CreateFunctionRequest) error {
 	for _, f := range []struct {
-		asked bool
-		what  string
+		asked         bool
+		what, instead string
 	}{
-		{in.Code.ImageUri != nil || in.PackageType != nil && *in.PackageType == "Image", "container images: use PackageType Zip"},
-		{in.Code.S3Bucket != nil || in.Code.S3Key != nil, "code from S3: send it as ZipFile"},
-		{in.CodeSigningConfigArn != nil, "code signing"},
-		{in.CapacityProviderConfig != nil || in.AcceleratorConfig != nil || in.PublishTo != nil, "capacity providers"},
-		{in.DurableConfig != nil, "durable functions"},
-		{in.TenancyConfig != nil, "tenant isolation"},
-		{in.RuntimeConfig != nil, "runtime configurations"},
+		{in.Code.ImageUri != nil || in.PackageType != nil && *in.PackageType == "Image", "container images", "Use the package type Zip."},
+		{in.Code.S3Bucket != nil || in.Code.S3Key != nil, "code from S3", "Send it as ZipFile."},
+		{in.CodeSigningConfigArn != nil, "code signing", ""},
+		{in.CapacityProviderConfig != nil || in.AcceleratorConfig != nil || in.PublishTo != nil, "capacity providers", ""},
+		{in.DurableConfig != nil, "durable functions", ""},
+		{in.TenancyConfig != nil, "tenant isolation", ""},
+		{in.RuntimeConfig != nil, "runtime configurations", ""},
 	} {
 		if f.asked {
-			return unsupported(f.what)
+			return unsupported(f.what, f.instead)
 		}
 	}
 	return nil

@@ -36,7 +36,7 @@ func (s *service) invoke(ctx context.Context, in *InvocationRequest) (*Invocatio
 	case in.DurableExecutionName != nil:
 		return nil, unsupported("durable functions")
 	case text(in.InvocationType) == "Event":
-		return nil, unsupported("invocations of type Event: use RequestResponse")
+		return nil, unsupported("invocations of type Event", "Use RequestResponse.")
 	case text(in.InvocationType) == "DryRun":
 		return &InvocationResponse{StatusCode: new(int32(204))}, s.fs.Try(ctx, ref)
 	}
