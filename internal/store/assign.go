@@ -86,6 +86,9 @@ func assign(dest any, v driver.Value) error {
 		switch v := v.(type) {
 		case []byte:
 			*d = v
+			if v == nil { // an empty BLOB is not NULL
+				*d = []byte{}
+			}
 			return nil
 		case string:
 			*d = []byte(v)
