@@ -107,10 +107,10 @@ func Open(ctx context.Context, c Config) (*Registry, error) {
 	r := &Registry{
 		db: c.DB, blobs: c.Blobs, code: c.Code, engine: c.Engine, meter: c.Meter, book: c.Identity,
 		account: c.Account, region: c.Region, limit: c.Concurrency, now: c.Now, log: c.Log,
-		layers: noLayers{}, jobs: make(chan job, 256), provisioned: map[string]map[string]standing{},
+		layers: layerTable{c.DB, c.Account, c.Region}, jobs: make(chan job, 256), provisioned: map[string]map[string]standing{},
 	}
 	r.startWorkers()
-	for _, start := range []func(context.Context) error{r.migrate, r.loadSecret, r.sweep, r.reserveAll, r.settleAll, r.provisionAll} {
+	for _, start := range []func(context.Context) error{r.migrate, r.migrateLayers, r.loadSecret, r.sweep, r.reserveAll, r.settleAll, r.provisionAll} {
 		if err := start(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("open functions: %w", err), r.Close())
 		}

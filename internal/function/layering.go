@@ -11,6 +11,7 @@ import (
 // layerBook is what functions need of layers.
 type layerBook interface {
 	// resolve finds the layer version called arn; ErrInvalid when there is none.
+	// Its archive stays for as long as it takes to say that a function uses it.
 	resolve(ctx context.Context, arn string) (LayerRef, error)
 
 	// uses tells whether a layer version keeps its archive under sha.
@@ -19,15 +20,6 @@ type layerBook interface {
 	// size is what all layer versions take of the account's code storage.
 	size(tx store.Tx) (int64, error)
 }
-
-// noLayers is the layerBook of an account without layers.
-type noLayers struct{}
-
-func (noLayers) resolve(_ context.Context, arn string) (LayerRef, error) {
-	return LayerRef{}, refuse(ErrInvalid, "Layer version %s does not exist.", arn)
-}
-func (noLayers) uses(store.Tx, string) (bool, error) { return false, nil }
-func (noLayers) size(store.Tx) (int64, error)        { return 0, nil }
 
 const maxLayers = 5
 

@@ -1,7 +1,6 @@
 package function
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -36,7 +35,7 @@ func (r *Registry) sign(sha, expires string) string {
 // OpenCode opens the archive that a location names; ErrLocation when the
 // location was not made here, or is too old, ErrNotFound when the archive is
 // gone. The caller closes it.
-func (r *Registry) OpenCode(_ context.Context, sha, expires, signature string) (io.ReadCloser, int64, error) {
+func (r *Registry) OpenCode(sha, expires, signature string) (io.ReadCloser, int64, error) {
 	at, err := strconv.ParseInt(expires, 10, 64)
 	if !hmac.Equal([]byte(r.sign(sha, expires)), []byte(signature)) || err != nil {
 		return nil, 0, refuse(ErrLocation, "The code location is not valid.")

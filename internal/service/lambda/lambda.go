@@ -39,7 +39,7 @@ func Service(fs *function.Registry) wire.Service {
 func (s *service) ops() []wire.Op {
 	return slices.Concat(
 		s.functionOps(), s.versionOps(), s.aliasOps(), s.invokeOps(), s.permissionOps(), s.tagOps(),
-		s.concurrencyOps(), s.provisionedOps(), s.eventOps(), s.urlOps(), s.managementOps(),
+		s.concurrencyOps(), s.provisionedOps(), s.eventOps(), s.urlOps(), s.managementOps(), s.layerOps(),
 	)
 }
 
