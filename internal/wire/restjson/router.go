@@ -124,8 +124,11 @@ func (n *node) find(segments, values []string, query url.Values) (*route, []stri
 	if n.greedy == nil {
 		return nil, nil
 	}
-	for k := len(segments); k > 0; k-- {
+	for k := 1; k <= len(segments); k++ { // what goes on behind the label comes first
 		v := strings.Join(segments[:k], "/")
+		if v == "" {
+			continue
+		}
 		if end, vs := n.greedy.find(segments[k:], append(values, v), query); end != nil {
 			return end, vs
 		}
