@@ -68,12 +68,12 @@ func (s *service) getLayerVersion(ctx context.Context, in *GetLayerVersionReques
 }
 
 // https://docs.aws.amazon.com/lambda/latest/api/API_GetLayerVersionByArn.html
-func (s *service) getLayerVersionByArn(ctx context.Context, in *GetLayerVersionByArnRequest) (*GetLayerVersionByArnResponse, error) {
+func (s *service) getLayerVersionByArn(ctx context.Context, in *GetLayerVersionByArnRequest) (*GetLayerVersionResponse, error) {
 	v, err := s.fs.LayerByARN(ctx, text(in.Arn))
 	if err != nil {
 		return nil, err
 	}
-	return new(GetLayerVersionByArnResponse(*s.layerVersion(ctx, v))), nil
+	return s.layerVersion(ctx, v), nil
 }
 
 // https://docs.aws.amazon.com/lambda/latest/api/API_ListLayerVersions.html

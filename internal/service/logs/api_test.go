@@ -178,8 +178,8 @@ func TestStreamOrder(t *testing.T) {
 	for i, name := range []string{"d", "a", "c", "b", "e"} {
 		c.book.Put("g", name, []time.Time{noon.Add(time.Duration(i) * time.Second)}, []string{"x"})
 	}
+	c.book.settle(t) // the group is there now
 	c.ok("CreateLogStream", in{"logGroupName": "g", "logStreamName": "empty"}, nil)
-	c.book.settle(t)
 	for _, k := range []struct {
 		in   in
 		want string
