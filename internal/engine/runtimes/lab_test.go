@@ -161,7 +161,7 @@ func launch(t *testing.T, f function) *lab {
 		<-l.done
 		l.api.Close()
 		l.out.Close()
-		if t.Failed() {
+		if t.Failed() && len(l.out.String()) < 1000 {
 			t.Logf("output:\n%s", strings.ReplaceAll(l.out.String(), "\r", "␍\n"))
 		}
 	})
@@ -305,8 +305,19 @@ type failure struct {
 	Type    string   `json:"errorType"`
 	Message string   `json:"errorMessage"`
 	ID      *string  `json:"requestId"`
-	Stack   []string `json:"stackTrace"`
+	Stack   lines    `json:"stackTrace"`
 	Trace   []string `json:"trace"`
+}
+
+// lines are a stack's frames; those of Go, which are objects, are left out.
+type lines []string
+
+func (l *lines) UnmarshalJSON(data []byte) error {
+	var text []string
+	if json.Unmarshal(data, &text) == nil {
+		*l = text
+	}
+	return nil
 }
 
 func parseFailure(t *testing.T, text string) failure {

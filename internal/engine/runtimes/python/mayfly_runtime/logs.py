@@ -10,6 +10,8 @@ import sys
 import time
 import traceback
 
+from .marshal import to_json
+
 JSON = (os.environ.get("AWS_LAMBDA_LOG_FORMAT") or "").upper() == "JSON"
 TIMESTAMP = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -117,7 +119,7 @@ def error(result):
     if JSON:
         entry = {"timestamp": time.strftime(TIMESTAMP, time.gmtime()), "level": "ERROR"}
         entry.update(result)
-        write_event(json.dumps(entry, ensure_ascii=False))
+        write_event(to_json(entry))
         return
     head = "[ERROR] " + ": ".join(x for x in (result["errorType"], result["errorMessage"]) if x)
     lines = [head, "Traceback (most recent call last):"]
