@@ -1,0 +1,101 @@
+package cli
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	o := ServeOptions{Version: p.version}
+	var auth, level, format string
+	c := &cobra.Command{
+		Use: "serve", Short: "Run a server", Args: args(0, 0, "no arguments"),
+		Long: `Run a server until it is interrupted. With no flags it listens on this machine
+alone and keeps everything in the data folder; the first start makes a key.
+
+Running invocations may end before the server stops; a second Ctrl-C stops it at once.`,
+		Example: `  mayfly serve
+  mayfly serve --listen 0.0.0.0:4566 --data /var/lib/mayfly
+  mayfly serve --auth off        # any credentials will do: on this machine only`,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if o.AuthOff, err = authOff(auth, o.Listen); err != nil {
+				return err
+			}
+			if err := oneOf("--tier", o.Tier, "auto", "namespace", "process"); err != nil {
+				return err
+			}
+			if o.Data, err = p.folder(); err != nil {
+				return err
+			}
+			log, err := p.logger(level, format)
+			if err != nil {
+				return err
+			}
+			slog.SetDefault(log)
+			return p.serve(c.Context(), o)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.Listen, "listen", defaultListen, "address to listen on")
+	f.StringVar(&o.Region, "region", defaultRegion, "region that ARNs name; requests may be signed for any")
+	f.StringVar(&auth, "auth", "on", "on: check signatures; off: accept any credentials (loopback only)")
+	f.StringVar(&o.Tier, "tier", "auto", "isolation of functions: auto, namespace, process (none)")
+	f.BoolVar(&o.Near, "near-runtimes", false, "run a runtime on a near version of its interpreter if its own is not here")
+	f.StringVar(&level, "log-level", "info", "debug, info, warn, error")
+	f.StringVar(&format, "log-format", "text", "text, json")
+	return c
+}
+
+// authOff reads --auth. Off is for one person on one machine: whoever reaches
+// the port may run code as any function.
+func authOff(auth, listen string) (bool, error) {
+	if err := oneOf("--auth", auth, "on", "off"); err != nil {
+		return false, err
+	}
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false, usage("--listen %s is not an address", listen).next("it looks like %s", defaultListen)
+	}
+	if auth == "off" && !loopback(host) {
+		return false, usage("--auth off is refused on %s: whoever reaches that address could run code on this machine", listen).
+			next("listen on %s, or leave --auth on", defaultListen)
+	}
+	return auth == "off", nil
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	return err == nil && a.Unmap().IsLoopback()
+}
+
+// oneOf refuses a flag's value that is none of those allowed.
+func oneOf(flag, value string, allowed ...string) error {
+	for _, a := range allowed {
+		if value == a {
+			return nil
+		}
+	}
+	return usage("%s %s is none of %q", flag, value, allowed)
+}
+
+// logger writes the server's log to standard error.
+func (p *program) logger(level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, usage("--log-level %s is none of [debug info warn error]", level)
+	}
+	if err := oneOf("--log-format", format, "text", "json"); err != nil {
+		return nil, err
+	}
+	o := &slog.HandlerOptions{Level: l}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(p.err, o)), nil
+	}
+	return slog.New(slog.NewTextHandler(p.err, o)), nil
+}
