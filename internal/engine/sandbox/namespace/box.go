@@ -20,6 +20,8 @@ type box struct {
 	slot  int
 	group group
 	net   *os.File // network namespace; nil when it belongs to the first holder
+	way   *way     // out; nil without
+	relay *relay   // of questions about names; nil where none is needed
 
 	mu          sync.Mutex // guards what is below; held while something starts or ends
 	closed      bool
@@ -58,13 +60,34 @@ func (b *box) open(ctx context.Context) (err error) {
 		return fmt.Errorf("set limits: %w", err)
 	}
 	if b.tier.root {
-		if b.net, err = newNetns(); err != nil {
+		if err := b.connect(); err != nil {
 			return err
 		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.hold(ctx)
+}
+
+// connect makes the network namespace, and the way out.
+func (b *box) connect() (err error) {
+	if b.net, err = newNetns(); err != nil {
+		return err
+	}
+	if !b.spec.Outbound {
+		return nil
+	}
+	n := b.tier.out()
+	if n == nil {
+		return nil
+	}
+	if b.way, err = n.open(b.net); err != nil {
+		return err
+	}
+	if up := b.tier.names.upstream; up != "" {
+		b.relay, err = newRelay(b.net, up)
+	}
+	return err
 }
 
 // Path is target: a sandbox has a root of its own.
@@ -190,6 +213,8 @@ func (b *box) Close() error {
 		l.Close()
 	}
 	errs := b.kill()
+	b.relay.close()
+	b.way.close()
 	for _, f := range []*os.File{b.mnt, b.net} {
 		if f != nil {
 			f.Close()

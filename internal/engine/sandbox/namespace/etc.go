@@ -27,8 +27,8 @@ func fromHost() []string {
 }
 
 // makeEtc fills dir with a small /etc, made anew at each start of the server
-// because the host's may have changed.
-func makeEtc(dir string) error {
+// because the host's may have changed. conf is its resolv.conf.
+func makeEtc(dir, conf string) error {
 	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755), os.Chmod(dir, 0o755)); err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func makeEtc(dir string) error {
 	for name, text := range map[string]string{
 		"hosts":       "127.0.0.1 localhost " + hostName + "\n::1 localhost\n",
 		"hostname":    hostName + "\n",
-		"resolv.conf": resolvConf(),
+		"resolv.conf": conf,
 		"passwd":      "", // a sandbox's own is mounted on it
 		"group":       "",
 	} {
@@ -60,12 +60,6 @@ func makeEtc(dir string) error {
 // writePlain writes a file that all may read, whatever the umask.
 func writePlain(name, text string) error {
 	return errors.Join(os.WriteFile(name, []byte(text), 0o644), os.Chmod(name, 0o644))
-}
-
-// resolvConf is the host's, as far as it makes sense in another network.
-func resolvConf() string {
-	b, _ := os.ReadFile("/etc/resolv.conf")
-	return string(b)
 }
 
 // copyTree copies what all may read: files, folders, and links as they are.

@@ -63,13 +63,16 @@ func (g *groups1) make(id string) (group, error) {
 }
 
 func (g *groups1) sweep() error {
-	var errs error
+	// What is frozen has been killed with its init, but cannot die.
+	frozen, errs := below(g.dirs["freezer"])
+	for _, name := range frozen {
+		errs = errors.Join(errs, writeFile(filepath.Join(g.dirs["freezer"], name), "freezer.state", "THAWED"))
+	}
 	for _, dir := range g.dirs {
 		names, err := below(dir)
 		errs = errors.Join(errs, err)
 		for _, name := range names {
 			left := filepath.Join(dir, name)
-			_ = writeFile(left, "freezer.state", "THAWED") // in one hierarchy alone
 			errs = errors.Join(errs, killAll(left), removeDir(left))
 		}
 	}

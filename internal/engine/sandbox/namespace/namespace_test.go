@@ -27,8 +27,9 @@ func newTestTier(t testing.TB, dir string) *Tier {
 }
 
 func TestSuite(t *testing.T) {
+	theWorld(t)
 	sandboxtest.Run(t, newTestTier(t, t.TempDir()), sandboxtest.Traits{
-		Isolated: true, Memory: true, PIDs: true, Tmp: true, CPU: true, Outbound: true})
+		Isolated: true, Memory: true, PIDs: true, Tmp: true, CPU: true})
 }
 
 func BenchmarkOpenStartEcho(b *testing.B) {

@@ -34,6 +34,10 @@ type Tier struct {
 	filter []unix.SockFilter
 	groups groups
 	disks  *disks // nil: /tmp is a tmpfs
+	names  resolver
+
+	natOnce sync.Once // makes nat, when the first sandbox wants out
+	nat     *nat      // nil when there is no way
 
 	mu    sync.Mutex // guards what is below
 	slots map[int]bool
@@ -80,7 +84,8 @@ func newTier(c Config) (*Tier, error) {
 	if err := errors.Join(os.RemoveAll(filepath.Join(dir, "accounts")), os.Mkdir(filepath.Join(dir, "accounts"), 0o755)); err != nil {
 		return nil, err
 	}
-	if err := makeEtc(filepath.Join(dir, "etc")); err != nil {
+	names := hostResolver()
+	if err := makeEtc(filepath.Join(dir, "etc"), names.conf); err != nil {
 		return nil, fmt.Errorf("make /etc: %w", err)
 	}
 	image, err := newImage()
@@ -96,7 +101,7 @@ func newTier(c Config) (*Tier, error) {
 	h.Write([]byte(dir))
 	t := &Tier{
 		dir: dir, name: fmt.Sprintf("mayfly-%08x", h.Sum32()), root: os.Geteuid() == 0, log: c.Log,
-		image: image, null: null, filter: filterProgram(), slots: map[int]bool{},
+		image: image, null: null, filter: filterProgram(), slots: map[int]bool{}, names: names,
 	}
 	if t.log == nil {
 		t.log = slog.Default()
@@ -148,6 +153,20 @@ func (t *Tier) probe() error {
 	return s.Close()
 }
 
+// out returns what leads sandboxes out, or nil.
+func (t *Tier) out() *nat {
+	t.natOnce.Do(func() {
+		err := errors.New("only root can do it")
+		if t.root {
+			t.nat, err = newNAT(t.name)
+		}
+		if err != nil {
+			t.log.Warn("functions cannot reach the internet: no NAT on this machine", "error", err)
+		}
+	})
+	return t.nat
+}
+
 // Name is "namespace".
 func (t *Tier) Name() string { return "namespace" }
 
@@ -159,6 +178,11 @@ func (t *Tier) Sweep(ctx context.Context) error {
 	}
 	if err := t.groups.sweep(); err != nil {
 		return fmt.Errorf("namespace: sweep control groups: %w", err)
+	}
+	if t.root {
+		if err := removeTable(t.name); err != nil {
+			t.log.Warn("nftables cannot be read", "error", err)
+		}
 	}
 	left, _ := filepath.Glob(filepath.Join(t.dir, "disk-*"))
 	for _, name := range left {
@@ -172,6 +196,9 @@ func (t *Tier) Sweep(ctx context.Context) error {
 // Close frees what the tier holds.
 func (t *Tier) Close() error {
 	err := t.groups.close()
+	if t.nat != nil {
+		err = errors.Join(err, t.nat.close())
+	}
 	t.image.Close()
 	t.null.Close()
 	if err != nil {

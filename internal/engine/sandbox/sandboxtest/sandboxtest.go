@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -26,7 +25,6 @@ type Traits struct {
 	PIDs     bool // Spec.PIDs
 	Tmp      bool // Spec.TmpMB
 	CPU      bool // Spec.CPUs
-	Outbound bool // Spec.Outbound opens the way out, and only that
 }
 
 // Run tests a tier. The tier has no other sandboxes meanwhile.
@@ -50,11 +48,6 @@ func Run(t *testing.T, tier sandbox.Tier, traits Traits) {
 	if traits.Isolated {
 		for _, c := range attacks() {
 			t.Run("Attack/"+c.name, func(t *testing.T) { c.run(t, tier) })
-		}
-	}
-	if traits.Outbound {
-		for _, c := range outbound() {
-			t.Run("Outbound/"+c.name, func(t *testing.T) { c.run(t, tier) })
 		}
 	}
 }
@@ -171,9 +164,6 @@ func python(t testing.TB, b sandbox.Sandbox, program string) (string, sandbox.Ex
 	x := wait(t, start(t, b, out, "/usr/bin/python3", "-I", "-S", "-c", program))
 	return out.String(), x
 }
-
-// alive tells whether a process with this number exists on the host.
-func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
 
 // Bench measures from Open to the first byte of a program's output.
 func Bench(b *testing.B, tier sandbox.Tier) {
