@@ -88,8 +88,6 @@ func pack(dir string) (*archive, error) {
 func (a *archive) check(dir string) error {
 	hint := "leave out what the function does not need, in " + filepath.Join(dir, ignoreFile)
 	switch {
-	case a.files == 0:
-		return usage("there is nothing to deploy in %s", dir).next("write a function there, or see `mayfly init --help`")
 	case a.unzipped > maxUnzip:
 		return fail("%s is %s: a function may have %s", dir, size(a.unzipped), size(maxUnzip)).next("%s", hint)
 	case len(a.zip) > maxZip:

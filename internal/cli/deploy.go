@@ -113,6 +113,9 @@ func (d *deployment) prepare(flags manifest) (err error) {
 
 // checkCode finds what would only fail at the first invocation.
 func (d *deployment) checkCode() error {
+	if d.code.files == 0 && !strings.HasPrefix(d.want.Runtime, "provided") {
+		return usage("there is nothing to deploy in %s", d.dir).next("write a function there, or see `mayfly init --help`")
+	}
 	if strings.HasPrefix(d.want.Runtime, "provided") && !d.code.names["bootstrap"] && len(d.want.Layers) == 0 {
 		return usage("there is no bootstrap in %s, which %s starts", d.dir, d.want.Runtime).next("build it: `%s`", goBuild)
 	}
