@@ -29,7 +29,7 @@ func (r *Registry) Reserve(ctx context.Context, name string, n int32) error {
 	if err != nil {
 		return err
 	}
-	err = r.change(ctx, name, errNoFunction(r.ARN(name, "")), func(c *change) error {
+	err = r.change(ctx, name, errNoFunction(r.ARN(name, Latest)), func(c *change) error { // qualified, on AWS, too
 		taken, err := r.taken(c.Tx, name)
 		if err != nil {
 			return err

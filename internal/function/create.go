@@ -42,7 +42,6 @@ func (r *Registry) Create(ctx context.Context, n New) (*Version, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.routes.forget(name)
 	r.settle(name, 0)
 	if n.Publish {
 		r.settle(name, 1)

@@ -110,6 +110,7 @@ func Open(ctx context.Context, c Config) (*Registry, error) {
 		layers: layerTable{c.DB, c.Account, c.Region}, jobs: make(chan job, 256), provisioned: map[string]map[string]standing{},
 	}
 	r.startWorkers()
+	r.startMeter()
 	for _, start := range []func(context.Context) error{r.migrate, r.migrateLayers, r.loadSecret, r.sweep, r.reserveAll, r.settleAll, r.provisionAll} {
 		if err := start(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("open functions: %w", err), r.Close())
@@ -118,11 +119,12 @@ func Open(ctx context.Context, c Config) (*Registry, error) {
 	return r, nil
 }
 
-// Close waits for the work under way. The database, the stores and the engine
+// Close waits for the work under way, and meters what is provisioned. The database, the stores and the engine
 // are the caller's to close.
 func (r *Registry) Close() error {
 	r.stop()
 	r.work.Wait()
+	r.meterAllocations(context.Background())
 	return nil
 }
 

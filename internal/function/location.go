@@ -4,10 +4,11 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/url"
-	"os"
 	"strconv"
 	"time"
 )
@@ -44,7 +45,7 @@ func (r *Registry) OpenCode(sha, expires, signature string) (io.ReadCloser, int6
 		return nil, 0, refuse(ErrLocation, "The code location has expired.")
 	}
 	f, err := r.blobs.Open(sha)
-	if os.IsNotExist(err) {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, refuse(ErrNotFound, "The code is no longer there.")
 	}
 	if err != nil {

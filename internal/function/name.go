@@ -14,14 +14,12 @@ type Ref struct {
 	Qualifier string // "" when the caller gave none
 }
 
-var (
-	regionForm    = regexp.MustCompile(`^(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d$`)
-	accountForm   = regexp.MustCompile(`^\d{12}$`)
-	nameForm      = regexp.MustCompile(`^[a-zA-Z0-9-_.]+$`)
-	qualifierForm = regexp.MustCompile(`^(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+)$`)
-	numberForm    = regexp.MustCompile(`^[0-9]+$`)
-	partitionForm = regexp.MustCompile(`^aws[a-zA-Z-]*$`)
-)
+// nameForm is AWS's own pattern for a function's name, with its ARN forms.
+//
+// https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html#API_GetFunction_RequestSyntax
+var nameForm = regexp.MustCompile(`^(?:arn:(?:aws[a-zA-Z-]*)?:lambda:)?(?:((?:eusc-)?[a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d):)?(?:(\d{12}):)?(?:function:)?([a-zA-Z0-9-_.]+)(?::(\$LATEST(?:\.PUBLISHED)?|[a-zA-Z0-9-_]+))?$`)
+
+var numberForm = regexp.MustCompile(`^[0-9]+$`)
 
 // located is a name taken apart.
 type located struct {
@@ -29,33 +27,13 @@ type located struct {
 }
 
 // locate takes a name apart: "f", "f:1", "123456789012:function:f",
-// "arn:aws:lambda:us-east-1:123456789012:function:f:1" and the forms between,
-// each part taken from the left as AWS's own pattern does.
-//
-// https://docs.aws.amazon.com/lambda/latest/api/API_GetFunction.html#API_GetFunction_RequestSyntax
+// "arn:aws:lambda:us-east-1:123456789012:function:f:1" and the forms between.
 func locate(s string) (located, bool) {
-	var l located
-	parts := strings.Split(s, ":")
-	if len(parts) > 3 && parts[0] == "arn" && partitionForm.MatchString(parts[1]) && parts[2] == "lambda" {
-		parts = parts[3:]
+	p := nameForm.FindStringSubmatch(s)
+	if p == nil {
+		return located{}, false
 	}
-	take := func(form func(string) bool) string {
-		if len(parts) < 2 || !form(parts[0]) {
-			return ""
-		}
-		p := parts[0]
-		parts = parts[1:]
-		return p
-	}
-	l.region = take(regionForm.MatchString)
-	l.account = take(accountForm.MatchString)
-	take(func(p string) bool { return p == "function" })
-	l.name = parts[0]
-	if len(parts) == 2 {
-		l.qualifier = parts[1]
-	}
-	ok := nameForm.MatchString(l.name) && len(parts) <= 2 && (len(parts) == 1 || qualifierForm.MatchString(l.qualifier))
-	return l, ok
+	return located{p[1], p[2], p[3], p[4]}, true
 }
 
 // Ref reads the name and the qualifier of a request.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/engine"
+	"github.com/mayfly-faas/mayfly/internal/meter"
 	"github.com/mayfly-faas/mayfly/internal/store"
 )
 
@@ -230,8 +231,9 @@ func (r *Registry) standing(tx store.Tx, p Provisioned) (Standing, error) {
 
 // standing is what the engine was last told of a unit.
 type standing struct {
-	unit *engine.Unit
-	n    int
+	unit  *engine.Unit
+	n     int
+	since time.Time
 }
 
 // provision tells the engine what changed in what a function has provisioned:
@@ -243,14 +245,21 @@ func (r *Registry) provision(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("provision %s: %w", name, err)
 	}
-	told := r.provisioned[name]
-	for key, s := range told {
+	now := r.now()
+	for key, s := range r.provisioned[name] {
+		if want[key].n == s.n {
+			want[key] = s
+			continue
+		}
+		r.allocated(ctx, s, now)
 		if _, still := want[key]; !still {
 			r.engine.Provision(s.unit, 0)
 		}
 	}
 	for key, s := range want {
-		if told[key].n != s.n {
+		if s.since.IsZero() {
+			s.since = now
+			want[key] = s
 			r.engine.Provision(s.unit, s.n)
 		}
 	}
@@ -259,6 +268,48 @@ func (r *Registry) provision(ctx context.Context, name string) error {
 		delete(r.provisioned, name)
 	}
 	return nil
+}
+
+// allocated meters sandboxes that were kept ready until now.
+func (r *Registry) allocated(ctx context.Context, s standing, now time.Time) {
+	err := r.meter.AddProvisioned(context.WithoutCancel(ctx), meter.Allocation{
+		Function: s.unit.ARN, Version: s.unit.Version, Arch: s.unit.Arch, MemoryMB: s.unit.MemoryMB,
+		Sandboxes: s.n, Since: s.since, Until: now,
+	})
+	if err != nil {
+		r.log.Error("meter provisioned concurrency", "function", s.unit.ARN, "error", err)
+	}
+}
+
+// meterAllocations meters what is kept ready up to now.
+func (r *Registry) meterAllocations(ctx context.Context) {
+	r.provisionMu.Lock()
+	defer r.provisionMu.Unlock()
+	now := r.now()
+	for _, units := range r.provisioned {
+		for _, s := range units {
+			r.allocated(ctx, s, now)
+		}
+	}
+}
+
+// meterEvery is how much of an allocation a crash may leave off the bill.
+const meterEvery = 5 * time.Minute
+
+// startMeter meters allocations now and then until Close.
+func (r *Registry) startMeter() {
+	r.work.Go(func() {
+		tick := time.NewTicker(meterEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				r.meterAllocations(context.Background())
+			case <-r.done:
+				return
+			}
+		}
+	})
 }
 
 // wanted reads what should be provisioned of a function, by unit.

@@ -32,25 +32,29 @@ func (t *route) pick(x float64) *engine.Unit {
 	return t.arms[0].unit
 }
 
-// routes is what has been resolved, by function and qualifier.
+// routes is what has been resolved, by function and qualifier. Of a function
+// that is being changed nothing is remembered: who sees the change in the
+// database must not meet the route from before it.
 type routes struct {
-	mu     sync.RWMutex
-	byName map[string]map[string]*route // guarded by mu
-	age    uint64                       // counts what was forgotten; guarded by mu
+	mu       sync.RWMutex
+	byName   map[string]map[string]*route // guarded by mu
+	changing map[string]int               // changes under way, by function; guarded by mu
+	age      uint64                       // counts the changes that have begun; guarded by mu
 }
 
+// find answers what is remembered, and an age for keep.
 func (rs *routes) find(ref Ref) (*route, uint64) {
 	rs.mu.RLock()
 	defer rs.mu.RUnlock()
 	return rs.byName[ref.Name][ref.Qualifier], rs.age
 }
 
-// keep remembers t, unless anything was forgotten since age: t may have been
-// read before the change that made it stale.
+// keep remembers t, unless a change has begun since age: t may have been read
+// before it.
 func (rs *routes) keep(ref Ref, t *route, age uint64) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	if rs.age != age {
+	if rs.age != age || rs.changing[ref.Name] > 0 {
 		return
 	}
 	if rs.byName == nil {
@@ -62,11 +66,26 @@ func (rs *routes) keep(ref Ref, t *route, age uint64) {
 	rs.byName[ref.Name][ref.Qualifier] = t
 }
 
+// forget drops what is remembered of a function until remember is called,
+// once for each forget.
 func (rs *routes) forget(name string) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	rs.age++
 	delete(rs.byName, name)
+	if rs.changing == nil {
+		rs.changing = map[string]int{}
+	}
+	rs.changing[name]++
+}
+
+func (rs *routes) remember(name string) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rs.changing[name]--; rs.changing[name] == 0 {
+		delete(rs.changing, name)
+	}
+	rs.age++
 }
 
 // resolve finds the route of a Ref. A warm one costs no query.

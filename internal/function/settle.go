@@ -78,7 +78,7 @@ func (r *Registry) finish(ctx context.Context, j job) {
 	if ctx.Err() != nil {
 		return // the next start tries again
 	}
-	if err := r.conclude(ctx, v, failure); err != nil {
+	if err := r.conclude(context.WithoutCancel(ctx), v, failure); err != nil {
 		r.log.Error("settle", "function", j.name, "version", j.number, "error", err)
 	}
 }

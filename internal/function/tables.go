@@ -93,10 +93,12 @@ type change struct {
 }
 
 // change runs fn on the function called name, in a transaction that no other
-// change of it shares, and then forgets what it made stale. missing is
+// change of it shares. Meanwhile nothing is remembered of how to run it. missing is
 // answered when there is no such function.
 func (r *Registry) change(ctx context.Context, name string, missing error, fn func(*change) error) error {
-	err := r.db.Update(ctx, func(tx store.Tx) error {
+	r.routes.forget(name)
+	defer r.routes.remember(name)
+	return r.db.Update(ctx, func(tx store.Tx) error {
 		n, err := tx.Exec(`UPDATE functions SET stamp = stamp + 1 WHERE name = ?`, name)
 		if err != nil {
 			return err
@@ -110,8 +112,6 @@ func (r *Registry) change(ctx context.Context, name string, missing error, fn fu
 		}
 		return fn(c)
 	})
-	r.routes.forget(name)
-	return err
 }
 
 // save writes the function's record.

@@ -45,6 +45,7 @@ func TestReservedConcurrency(t *testing.T) {
 	w.same(w.want(200, "GET", functions+"/f", nil).body["Concurrency"], m{"ReservedConcurrentExecutions": 900})
 	w.refused(400, "InvalidParameterValueException", "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [100].", "PUT", put, m{"ReservedConcurrentExecutions": 901})
 	w.refused(400, "InvalidParameterValueException", "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.", "PUT", "/2017-10-31/functions/f:1/concurrency", m{"ReservedConcurrentExecutions": 1})
+	w.refused(404, "ResourceNotFoundException", "Function not found: "+base+"nope:$LATEST", "PUT", "/2017-10-31/functions/nope/concurrency", m{"ReservedConcurrentExecutions": 1})
 	w.want(204, "DELETE", put, nil)
 	w.same(w.want(200, "GET", get, nil).raw, "{}")
 	if _, ok := w.engine.reserved[base+"f"]; ok {
@@ -164,6 +165,9 @@ func TestFunctionURLConfig(t *testing.T) {
 	w.refused(409, "ResourceConflictException", "Failed to create function url config for [functionArn = "+base+"f]. Error message:  FunctionUrlConfig exists for this Lambda function", "POST", path, m{"AuthType": "NONE"})
 	created["InvokeMode"], created["LastModifiedTime"] = "BUFFERED", created["CreationTime"]
 	w.same(w.want(200, "GET", path, nil).body, created)
+	if r := w.want(200, "PUT", path, m{}); r.body["InvokeMode"] != nil {
+		t.Errorf("an update shows a mode that was never given: %s", r.raw)
+	}
 	r = w.want(200, "PUT", path, m{"AuthType": "AWS_IAM", "InvokeMode": "RESPONSE_STREAM"})
 	if r.body["AuthType"] != "AWS_IAM" || r.body["InvokeMode"] != "RESPONSE_STREAM" || r.body["FunctionUrl"] != created["FunctionUrl"] {
 		t.Errorf("updated: %s", r.raw)

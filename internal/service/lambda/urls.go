@@ -42,7 +42,7 @@ func corsOut(c *function.CORS) *Cors {
 }
 
 // url shows a configuration. Where none was given the mode is the default,
-// but the answer to a creation leaves it out, as AWS does.
+// but the answers to a creation and an update leave it out, as AWS does.
 func (s *service) url(u function.URL) *FunctionUrlConfig {
 	mode := u.Mode
 	if mode == "" {
@@ -93,7 +93,9 @@ func (s *service) updateFunctionURLConfig(ctx context.Context, in *UpdateFunctio
 	if err != nil {
 		return nil, err
 	}
-	return (*UpdateFunctionUrlConfigResponse)(s.url(u)), nil
+	out := (*UpdateFunctionUrlConfigResponse)(s.url(u))
+	out.InvokeMode = some(u.Mode)
+	return out, nil
 }
 
 // https://docs.aws.amazon.com/lambda/latest/api/API_ListFunctionUrlConfigs.html
