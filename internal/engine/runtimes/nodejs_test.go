@@ -197,7 +197,7 @@ func TestNodeErrors(t *testing.T) {
 	each(t, nodejs, func(t *testing.T, runtime string) {
 		l := start(t, js(runtime, "exports.h = async () => {\n  throw new TypeError('bad');\n};"))
 		got := l.fail("{}")
-		if len(got.Trace) < 2 || got.Trace[0] != "TypeError: bad" || !like("    at *h (*/var/task/app.js:2:9)", got.Trace[1]) {
+		if len(got.Trace) < 2 || got.Trace[0] != "TypeError: bad" || !like("    at exports.h [as handler] (*/var/task/app.js:2:9)", got.Trace[1]) {
 			t.Errorf("trace %q", got.Trace)
 		}
 		l.wants("*Z\tid-1\tERROR\tInvoke Error \t{\"errorType\":\"TypeError\",\"errorMessage\":\"bad\",\"stack\":[\"TypeError: bad\",\"    at *")

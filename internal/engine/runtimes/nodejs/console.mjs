@@ -2,13 +2,14 @@
 // https://docs.aws.amazon.com/lambda/latest/dg/nodejs-logging.html
 import { format as print } from 'node:util';
 import { format, toError } from './errors.mjs';
+import { modern } from './version.mjs';
 
 const LEVELS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'];
 const json = (process.env.AWS_LAMBDA_LOG_FORMAT ?? '').toUpperCase() === 'JSON';
 
 export const current = { requestId: undefined, tenantId: undefined };
 
-export function patchConsole(modern) {
+export function patchConsole() {
   if (modern) {
     current.requestId = '-';
   }
@@ -40,7 +41,7 @@ function jsonLine(timestamp, level, args) {
   if (current.tenantId) {
     entry.tenantId = current.tenantId;
   }
-  if (args.length === 1) {
+  if (args.length <= 1) {
     entry.message = args[0];
     try {
       return JSON.stringify(entry, (_key, v) => (v instanceof Error ? { ...describe(v), ...v } : v));

@@ -1,4 +1,6 @@
 // What a handler is given, and what becomes of its result.
+import { JSONStringifyError } from './errors.mjs';
+import { modern } from './version.mjs';
 
 // contextOf has every member that AWS gives the context.
 // https://docs.aws.amazon.com/lambda/latest/dg/nodejs-context.html
@@ -35,6 +37,6 @@ export function serialize(result) {
   try {
     return JSON.stringify(result === undefined ? null : result) ?? 'null';
   } catch {
-    throw new Error('Unable to stringify response body');
+    throw new (modern ? JSONStringifyError : Error)('Unable to stringify response body');
   }
 }

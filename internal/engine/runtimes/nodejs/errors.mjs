@@ -1,16 +1,32 @@
 // Errors as the Runtime API, the caller and the log get them.
 import { types } from 'node:util';
+import { modern } from './version.mjs';
 
 // AWS tells what goes wrong outside the handler by these names.
 class RuntimeError extends Error {
+  constructor(message) {
+    super(message);
+    if (modern) { // there it shows in the log
+      Object.defineProperty(this, 'name', { value: this.name, enumerable: true });
+    }
+  }
+
   get name() { return `Runtime.${this.constructor.name}`; }
 }
 export class ImportModuleError extends RuntimeError {}
 export class HandlerNotFound extends RuntimeError {}
 export class MalformedHandlerName extends RuntimeError {}
-export class UserCodeSyntaxError extends RuntimeError {}
+export class UserCodeSyntaxError extends RuntimeError {
+  constructor(error) {
+    super(error);
+    if (modern) {
+      this.stack = error.stack;
+    }
+  }
+}
 export class MalformedStreamingHandler extends RuntimeError {}
 export class InvalidStreamingOperation extends RuntimeError {}
+export class JSONStringifyError extends RuntimeError {}
 export class NodeJsExit extends RuntimeError {}
 export class CallbackHandlerDeprecated extends RuntimeError {}
 export class UnhandledPromiseRejection extends RuntimeError {
@@ -22,7 +38,7 @@ export class UnhandledPromiseRejection extends RuntimeError {
 }
 
 const isError = (e) => types.isNativeError(e) || e instanceof Error ||
-  (e && typeof e.name === 'string' && e.name && typeof e.message === 'string' && e.message && typeof e.stack === 'string');
+  (!modern && e && typeof e.name === 'string' && e.name && typeof e.message === 'string' && e.message && typeof e.stack === 'string');
 
 // A DEL would not pass through headers.
 const clean = (s) => s?.replaceAll('\x7F', '%7F');

@@ -5,13 +5,10 @@ import { Client } from './client.mjs';
 import { toResult, CallbackHandlerDeprecated, UnhandledPromiseRejection } from './errors.mjs';
 import { load, STREAMING, HIGH_WATER_MARK } from './loader.mjs';
 import { serve } from './loop.mjs';
-
-// From Node.js 24 on AWS has no callbacks, and an error of initialisation is logged by another name.
-const major = Number(/nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV ?? '')?.[1] ?? process.versions.node.split('.')[0]);
-const modern = major >= 24;
+import { modern } from './version.mjs';
 
 const client = new Client(process.env.AWS_LAMBDA_RUNTIME_API);
-const state = { client, major, modern, requestId: undefined, onIdle: null };
+const state = { client, requestId: undefined, onIdle: null };
 
 async function report(error, exitCode) {
   const result = toResult(error);
@@ -34,6 +31,16 @@ process.on('unhandledRejection', (reason, promise) => {
 });
 process.on('beforeExit', () => state.onIdle?.());
 
+// What calls the handler has AWS's names: they show in stack traces.
+class Runtime {}
+class BufferedInvokeProcessor {}
+class StreamingInvokeProcessor {}
+
+function loadedAs(handler, options) {
+  const Caller = !modern ? Runtime : options.streaming ? StreamingInvokeProcessor : BufferedInvokeProcessor;
+  return Object.assign(new Caller(), options, { handler });
+}
+
 // lost ends a process whose platform is gone.
 function lost(error) {
   console.error(error.message);
@@ -41,8 +48,8 @@ function lost(error) {
 }
 
 async function start() {
-  patchConsole(modern);
-  const handler = await load(process.env.LAMBDA_TASK_ROOT ?? process.cwd(), process.env._HANDLER ?? '', modern);
+  patchConsole();
+  const handler = await load(process.env.LAMBDA_TASK_ROOT ?? process.cwd(), process.env._HANDLER ?? '');
   const streaming = handler[STREAMING];
   if (modern && handler.length >= 3 && !streaming) {
     throw new CallbackHandlerDeprecated(
@@ -50,7 +57,7 @@ async function start() {
       'You need to modify this function to use a supported handler signature to use Node.js 24 or later. ' +
       'For more information see https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.');
   }
-  return { handler, streaming: Boolean(streaming), highWaterMark: Number(handler[HIGH_WATER_MARK]) || undefined };
+  return loadedAs(handler, { streaming: Boolean(streaming), highWaterMark: Number(handler[HIGH_WATER_MARK]) || undefined });
 }
 
 // No top-level await: a function whose event loop runs empty is to end by our

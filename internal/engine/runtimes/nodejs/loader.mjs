@@ -7,6 +7,7 @@ import {
   HandlerNotFound, ImportModuleError, MalformedHandlerName, MalformedStreamingHandler, UserCodeSyntaxError,
 } from './errors.mjs';
 import { HttpResponseStream } from './stream.mjs';
+import { modern } from './version.mjs';
 
 export const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
 export const HIGH_WATER_MARK = Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark');
@@ -14,7 +15,7 @@ export const HIGH_WATER_MARK = Symbol.for('aws.lambda.runtime.handler.streaming.
 // What this resolves, it resolves from index.mjs, as the messages of AWS say.
 const require = createRequire(new URL('index.mjs', import.meta.url));
 
-export async function load(root, name, modern) {
+export async function load(root, name) {
   if (name.includes('..')) {
     throw new MalformedHandlerName(
       `'${name}' is not a valid handler name. Use absolute paths when specifying root directories in handler names.`);
@@ -26,8 +27,8 @@ export async function load(root, name, modern) {
     throw new MalformedHandlerName('Bad handler');
   }
   setGlobals();
-  const module = await loadModule(root, folder, parts[1], modern);
-  return pick(module, parts[2], name, modern);
+  const module = await loadModule(root, folder, parts[1]);
+  return pick(module, parts[2], name);
 }
 
 function setGlobals() {
@@ -47,7 +48,7 @@ function setGlobals() {
   };
 }
 
-function pick(module, names, full, modern) {
+function pick(module, names, full) {
   const find = (from) => names.split('.').reduce((value, key) => value && value[key], from);
   let handler = find(module);
   if (!handler && modern && module?.default) {
@@ -65,7 +66,7 @@ function pick(module, names, full, modern) {
   return handler;
 }
 
-async function loadModule(root, folder, name, modern) {
+async function loadModule(root, folder, name) {
   const file = path.resolve(root, folder, name);
   try {
     const module = modern ? await findModern(file) : await findClassic(file);

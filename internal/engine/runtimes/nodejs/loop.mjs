@@ -4,9 +4,10 @@ import { contextOf, serialize } from './context.mjs';
 import { NodeJsExit, toResult } from './errors.mjs';
 import { withCallbacks } from './callback.mjs';
 import { ResponseStream } from './stream.mjs';
+import { modern } from './version.mjs';
 
 export async function serve(state, loaded) {
-  const run = loaded.streaming ? stream : state.modern ? once : withCallbacks;
+  const run = loaded.streaming ? stream : modern ? once : withCallbacks;
   for (;;) {
     const { headers, body } = await state.client.next();
     const invocation = begin(state, headers);
@@ -33,16 +34,16 @@ function begin(state, headers) {
 
 // once calls a handler of the one form that Node.js 24 knows. It returns
 // { text } or { error }.
-async function once(_state, { handler }, { headers }, body) {
+async function once(_state, loaded, { headers }, body) {
   try {
-    return { text: serialize(await handler(JSON.parse(body), contextOf(headers))) };
+    return { text: serialize(await loaded.handler(JSON.parse(body), contextOf(headers))) };
   } catch (error) {
     return { error };
   }
 }
 
 // settle tells the platform how an invocation ended.
-async function settle(state, { id, echo }, { text, error, done }) {
+async function settle(state, { id, echo }, { text, error, logged, done }) {
   if (done) {
     return;
   }
@@ -50,7 +51,7 @@ async function settle(state, { id, echo }, { text, error, done }) {
   if (text !== undefined) {
     status = await state.client.post(`invocation/${id}/response`, text, { 'Content-Type': 'application/json', ...echo });
   } else {
-    logError('Invoke Error', error);
+    logError('Invoke Error', logged ?? error);
     status = await state.client.fail(`invocation/${id}/error`, toResult(error), echo);
   }
   if (status === 413) { // the platform has told the caller; the function may go on
@@ -72,11 +73,11 @@ function neverSettled(state) {
 }
 
 // stream calls a handler that writes its answer.
-async function stream(state, { handler, highWaterMark }, invocation, body) {
-  const out = new ResponseStream(state.client, invocation, highWaterMark);
+async function stream(state, loaded, invocation, body) {
+  const out = new ResponseStream(state.client, invocation, loaded.highWaterMark);
   try {
     const context = Object.assign({ callbackWaitsForEmptyEventLoop: true }, contextOf(invocation.headers));
-    const pending = handler(JSON.parse(body), out, context);
+    const pending = loaded.handler(JSON.parse(body), out, context);
     if (typeof pending?.then !== 'function') {
       throw new Error('Streaming does not support non-async handlers.');
     }
