@@ -82,8 +82,10 @@ func (s *shelf) create(d int64) (*slice, error) {
 	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(magic), 0o600); err != nil {
 		return nil, fmt.Errorf("create slice: %w", err)
 	}
-	if err := syncDir(s.dir); err != nil {
-		return nil, err
+	for _, dir := range []string{s.dir, filepath.Dir(s.dir)} {
+		if err := syncDir(dir); err != nil {
+			return nil, err
+		}
 	}
 	sl := &slice{path: filepath.Join(s.dir, name), day: d, part: part, size: int64(len(magic)), loaded: true, ready: true}
 	s.mu.Lock()
