@@ -1,8 +1,8 @@
 package wire
 
 import (
-	"encoding/xml"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -53,7 +53,9 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := WithBaseURL(WithRequestID(r.Context(), id), baseURL(r))
 	r = r.WithContext(ctx)
 	w.Header().Set("Server", "Mayfly")
-	a := &answer{ResponseWriter: w}
+	body := &requestBody{ReadCloser: r.Body}
+	r.Body = body
+	a := &answer{ResponseWriter: w, refused: func() { drain(w, r, body) }}
 	service := "-"
 	defer func() {
 		d.rescue(a, r, recover())
@@ -116,43 +118,20 @@ func baseURL(r *http.Request) string {
 	return "http://" + r.Host
 }
 
-// refuse answers for no service in particular: in XML if the client speaks
-// the query protocol, in JSON otherwise.
-func refuse(w http.ResponseWriter, r *http.Request, e *awserr.Error) {
-	h := w.Header()
-	id := RequestID(r.Context())
-	h.Set("X-Amzn-Requestid", id)
-	h.Set("X-Amzn-Errortype", e.Code)
-	if isForm(r) {
-		h.Set("Content-Type", "text/xml")
-		w.WriteHeader(e.Status)
-		var text strings.Builder
-		xml.EscapeText(&text, []byte(e.Message))
-		fmt.Fprintf(w, "<ErrorResponse><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>%s</RequestId></ErrorResponse>",
-			e.Code, text.String(), id)
-		return
-	}
-	h.Set("Content-Type", "application/json")
-	w.WriteHeader(e.Status)
-	b := AppendString([]byte(`{"__type":`), e.Code)
-	b = AppendString(append(b, `,"message":`...), e.Message)
-	w.Write(append(b, '}'))
-}
-
-func isForm(r *http.Request) bool {
-	return strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded")
-}
-
 // An answer remembers what was answered, for the log.
 type answer struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
+	refused func() // called before an error is sent
+	status  int
+	bytes   int64
 }
 
 func (a *answer) WriteHeader(status int) {
 	if status >= 200 && a.status == 0 {
 		a.status = status
+		if status >= 400 {
+			a.refused()
+		}
 	}
 	a.ResponseWriter.WriteHeader(status)
 }
@@ -168,3 +147,35 @@ func (a *answer) Write(b []byte) (int, error) {
 
 // Unwrap lets http.ResponseController flush.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// A requestBody knows whether anybody began to read it.
+type requestBody struct {
+	io.ReadCloser
+	begun bool
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	b.begun = true
+	return b.ReadCloser.Read(p)
+}
+
+// What is read of a refused request's body.
+const (
+	maxDrain  = 128 << 20
+	drainTime = 10 * time.Second
+)
+
+// drain reads what is left of a refused request: many clients send all before
+// they look for an answer, and would see a broken connection, not our error.
+// Whoever asks before he sends (Expect) need not send.
+func drain(w http.ResponseWriter, r *http.Request, body *requestBody) {
+	if !body.begun && r.Header.Get("Expect") != "" {
+		return
+	}
+	rc := http.NewResponseController(w)
+	if rc.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+		return // not a connection
+	}
+	io.CopyN(io.Discard, body.ReadCloser, maxDrain) // an error means that there is nothing to save
+	rc.SetReadDeadline(time.Time{})
+}

@@ -1,10 +1,13 @@
 package wire_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -89,7 +92,7 @@ func TestFrontFindsTheService(t *testing.T) {
 
 func TestFrontUnknownService(t *testing.T) {
 	r := httptest.NewRequest("POST", "http://localhost/", nil)
-	r.Header.Set("Authorization", strings.Replace(signed, "%", "s3", 1))
+	r.Header.Set("Authorization", strings.Replace(signed, "%", "sqs", 1))
 	w := serve(front(), r)
 	var body struct {
 		Type    string `json:"__type"`
@@ -98,7 +101,7 @@ func TestFrontUnknownService(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
 		t.Fatal(err)
 	}
-	if w.Code != 404 || body.Type != "UnknownServiceException" || body.Message != "Mayfly does not serve the service 's3' yet; served are: lambda, logs, sts." {
+	if w.Code != 404 || body.Type != "UnknownServiceException" || body.Message != "Mayfly does not serve the service 'sqs' yet; served are: lambda, logs, sts." {
 		t.Errorf("%d %+v", w.Code, body)
 	}
 	r = httptest.NewRequest("POST", "http://localhost/", strings.NewReader("Action=<x>"))
@@ -248,5 +251,82 @@ func TestCoverage(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
+	}
+}
+
+func TestFrontRefusesInTheClientsProtocol(t *testing.T) {
+	for _, tt := range []struct{ service, header, value, kind, want string }{
+		{"s3", "", "", "application/xml", "<Error><Code>UnknownServiceException</Code><Message>Mayfly does not serve the service &#39;s3&#39; yet"},
+		{"monitoring", "Smithy-Protocol", "rpc-v2-cbor", "application/cbor", "\x7a\x00\x00\x00\x17UnknownServiceException\x7a\x00\x00\x00\x07message"},
+		{"ec2", "Content-Type", "application/x-www-form-urlencoded", "text/xml", "<ErrorResponse>"},
+		{"sqs", "X-Amz-Target", "AmazonSQS.SendMessage", "application/json", `{"__type":"UnknownServiceException"`},
+	} {
+		r := httptest.NewRequest("POST", "http://localhost/", nil)
+		r.Header.Set("Authorization", strings.Replace(signed, "%", tt.service, 1))
+		if tt.header != "" {
+			r.Header.Set(tt.header, tt.value)
+		}
+		w := serve(front(), r)
+		if w.Code != 404 || w.Header().Get("Content-Type") != tt.kind || !strings.Contains(w.Body.String(), tt.want) {
+			t.Errorf("%s: %d %v %q", tt.service, w.Code, w.Header(), w.Body)
+		}
+	}
+}
+
+// A client that sends all before it looks for an answer must find one.
+func TestFrontReadsWhatItRefuses(t *testing.T) {
+	f := front()
+	f.Services[0].Protocol = refusing{}
+	s := httptest.NewServer(f.Handler())
+	defer s.Close()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	const size = 32 << 20
+	fmt.Fprintf(conn, "POST /2015-03-31/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", size)
+	chunk := make([]byte, 1<<20)
+	for range size / len(chunk) {
+		if _, err := conn.Write(chunk); err != nil {
+			t.Fatalf("the connection broke: %v", err)
+		}
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusForbidden {
+		t.Error(answer.Status)
+	}
+}
+
+// refusing is a protocol that reads nothing.
+type refusing struct{}
+
+func (refusing) Handler(wire.Service, wire.Gate) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+}
+
+// A client that asks before it sends is told not to.
+func TestFrontDoesNotAskForWhatItRefuses(t *testing.T) {
+	f := front()
+	f.Services[0].Protocol = refusing{}
+	s := httptest.NewServer(f.Handler())
+	defer s.Close()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "POST /2015-03-31/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\nExpect: 100-continue\r\n\r\n")
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusForbidden {
+		t.Error(answer.Status)
 	}
 }
