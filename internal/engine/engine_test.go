@@ -556,12 +556,12 @@ func TestFreeze(t *testing.T) {
 	play(t, engine.Config{}, func(t *testing.T, e *engine.Engine, s *stage, u *engine.Unit) {
 		for range 3 {
 			invoke(t, e, u, "x")
-			if s.frozen != 0 {
+			if s.cold() != 0 {
 				t.Error("frozen at once")
 			}
 			time.Sleep(time.Second)
 			synctest.Wait()
-			if s.frozen != 1 {
+			if s.cold() != 1 {
 				t.Error("not frozen after a second")
 			}
 		}

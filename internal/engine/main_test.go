@@ -44,6 +44,22 @@ func act(order string) (answer string) {
 	switch verb {
 	case "say":
 		fmt.Println(rest)
+	case "echo":
+		return fmt.Sprintf("%q", rest)
+	case "flood":
+		n := 0
+		fmt.Sscan(rest, &n)
+		for i := range n {
+			fmt.Println("line", i)
+		}
+	case "get":
+		r, err := http.Get(os.Getenv("AWS_ENDPOINT_URL"))
+		if err != nil {
+			return fmt.Sprintf("%q", err)
+		}
+		defer r.Body.Close()
+		b, _ := io.ReadAll(r.Body)
+		return fmt.Sprintf("%q", b)
 	case "exit":
 		n := 0
 		fmt.Sscan(rest, &n)

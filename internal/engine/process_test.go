@@ -3,9 +3,14 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -90,5 +95,140 @@ func TestProcess(t *testing.T) {
 	}
 	if !strings.HasPrefix(string(o.Tail), "START ") {
 		t.Errorf("second tail:\n%s", o.Tail)
+	}
+}
+
+// TestProcessFailures: what real processes do reads as AWS words it.
+func TestProcessFailures(t *testing.T) {
+	e, u := newProcessEngine(t, engine.Config{})
+	const begin = `{"errorType":"Runtime.ExitError","errorMessage":"RequestId: r-1 Error: Runtime exited `
+	for _, tt := range []struct{ order, want string }{
+		{"exit 3", begin + `with error: exit status 3"}`},
+		{"exit 0", begin + `without providing a reason"}`},
+		{"big 6291557", `{"errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes).","errorType":"Function.ResponseSizeTooLarge"}`},
+	} {
+		o, _ := invoke(t, e, u, tt.order)
+		if o.Failure == nil || string(o.Failure.Payload) != tt.want {
+			t.Errorf("%s: %+v", tt.order, o.Failure)
+		}
+	}
+	if _, answer := invoke(t, e, u, "big 6291556"); len(answer) != 6291556 {
+		t.Errorf("an answer of the largest size has %d bytes", len(answer))
+	}
+}
+
+// TestProcessTimeout: the sandbox is reset, and keeps its /tmp.
+func TestProcessTimeout(t *testing.T) {
+	e, u := newProcessEngine(t, engine.Config{})
+	invoke(t, e, u, "touch mark")
+	u.Timeout = time.Second
+	o, _ := invoke(t, e, u, "hang")
+	wantFailure(t, o, "Sandbox.Timedout", `{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: r-1 Error: Task timed out after 1.00 seconds"}`)
+	if o.Report.BilledMS != 1000 {
+		t.Errorf("billed %d ms", o.Report.BilledMS)
+	}
+	u.Timeout = 30 * time.Second
+	if _, answer := invoke(t, e, u, "stat mark"); answer != "true" {
+		t.Error("/tmp is gone")
+	}
+}
+
+// TestProcessChatty: a flood of lines is complete and in order when the answer
+// is there, and so is the tail.
+func TestProcessChatty(t *testing.T) {
+	sink := &book{}
+	e, u := newProcessEngine(t, engine.Config{Sink: sink})
+	for range 3 {
+		o, _ := invoke(t, e, u, "flood 10000")
+		if !strings.Contains(string(o.Tail), "\nline 9999\nEND RequestId: r-1\nREPORT ") {
+			t.Fatalf("tail:\n%s", o.Tail)
+		}
+	}
+	if err := e.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(sink.text(t), "\n")
+	n := 0
+	for _, line := range lines {
+		if line == fmt.Sprintf("line %d", n%10000) {
+			n++
+		}
+	}
+	if n != 30000 {
+		t.Errorf("%d of 30000 lines are there in order", n)
+	}
+}
+
+// TestProcessParallel: callers at the same time get sandboxes of their own.
+func TestProcessParallel(t *testing.T) {
+	e, u := newProcessEngine(t, engine.Config{})
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 20 {
+				want := fmt.Sprintf(`"%d-%d"`, i, j)
+				var answer bytes.Buffer
+				o, err := e.Invoke(t.Context(), u, engine.Call{RequestID: fmt.Sprintf("r-%d-%d", i, j), Payload: []byte(`"echo ` + strings.Trim(want, `"`) + `"`), Answer: &answer, Tail: true})
+				if err != nil || o.Failure != nil || answer.String() != want {
+					t.Errorf("answer %s, outcome %+v, %v; want %s", answer.String(), o, err, want)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestEndpoint: code reaches the platform through AWS_ENDPOINT_URL.
+func TestEndpoint(t *testing.T) {
+	e, u := newProcessEngine(t, engine.Config{Endpoint: func(l net.Listener) {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nplatform")
+			c.Close()
+		}
+	}})
+	if _, answer := invoke(t, e, u, "get"); answer != `"platform"` {
+		t.Errorf("answer = %s", answer)
+	}
+}
+
+// BenchmarkWarmInvoke is one invocation in a sandbox that waits for it: real
+// process, real sockets, a runtime on net/http.
+func BenchmarkWarmInvoke(b *testing.B) {
+	for _, callers := range []int{1, 8} {
+		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
+			e, u := newProcessEngine(b, engine.Config{})
+			b.SetParallelism(max(1, callers/runtime.GOMAXPROCS(0)))
+			if callers == 1 {
+				for b.Loop() {
+					warm(b, e, u)
+				}
+				return
+			}
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					warm(b, e, u)
+				}
+			})
+		})
+	}
+}
+
+func warm(b *testing.B, e *engine.Engine, u *engine.Unit) {
+	o, err := e.Invoke(b.Context(), u, engine.Call{RequestID: "r", Payload: []byte(`"x"`), Answer: io.Discard, Limit: 6291556})
+	if err != nil || o.Failure != nil {
+		b.Errorf("%+v, %v", o, err)
+	}
+}
+
+// BenchmarkColdInvoke is one invocation with everything that goes before it.
+func BenchmarkColdInvoke(b *testing.B) {
+	e, u := newProcessEngine(b, engine.Config{})
+	for b.Loop() {
+		warm(b, e, u)
+		e.Drain(u.Key)
 	}
 }

@@ -63,10 +63,17 @@ func work(d time.Duration) action {
 		}
 	}
 }
-func hang(p *scripted)     { <-p.killed; runtime.Goexit() }
-func exit(code int) action { return func(p *scripted) { p.exit.Code = code; runtime.Goexit() } }
+func hang(p *scripted) { <-p.killed; runtime.Goexit() }
+
+func exit(code int) action {
+	return func(p *scripted) {
+		p.exit, p.chosen = sandbox.Exit{Code: code}, true
+		runtime.Goexit()
+	}
+}
+
 func outOfMemory(p *scripted) {
-	p.exit = sandbox.Exit{Code: -1, Signal: syscall.SIGKILL, OOMKilled: true}
+	p.exit, p.chosen = sandbox.Exit{Code: -1, Signal: syscall.SIGKILL, OOMKilled: true}, true
 	runtime.Goexit()
 }
 
@@ -98,6 +105,13 @@ type stage struct {
 	usage    sandbox.Usage
 	specs    []sandbox.Spec
 	commands []sandbox.Command
+}
+
+// cold is how many sandboxes are frozen.
+func (s *stage) cold() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.frozen
 }
 
 func (s *stage) Name() string                { return "stage" }
@@ -155,8 +169,7 @@ func (b *box) Start(_ context.Context, cmd sandbox.Command) (sandbox.Process, er
 	b.mu.Unlock()
 	steps := s.script(b.spec, s.started)
 	go func() {
-		defer close(p.done)
-		defer p.hangUp()
+		defer p.end()
 		for _, step := range steps {
 			step(p)
 		}
@@ -230,9 +243,10 @@ type scripted struct {
 	event *http.Response // that brought it
 
 	once   sync.Once
-	killed chan struct{}
+	killed chan struct{} // closed when the process is to end, or has ended
 	done   chan struct{}
 	exit   sandbox.Exit // set before done is closed
+	chosen bool         // the script says how it exits
 }
 
 // call makes one request of the Runtime API. It ends the process when it is
@@ -273,18 +287,20 @@ func (p *scripted) call(method, path string, h http.Header, body string) *http.R
 	return res
 }
 
-func (p *scripted) kill() {
-	p.once.Do(func() {
-		select {
-		case <-p.done:
-		default:
+func (p *scripted) kill() { p.once.Do(func() { close(p.killed) }) }
+
+// end is the last that the process's goroutine does.
+func (p *scripted) end() {
+	select {
+	case <-p.killed:
+		if !p.chosen {
 			p.exit = sandbox.Exit{Code: -1, Signal: syscall.SIGKILL}
 		}
-		close(p.killed)
-	})
+	default:
+	}
+	p.kill()
+	close(p.done)
 }
-
-func (p *scripted) hangUp() { p.once.Do(func() { close(p.killed) }) }
 
 func (p *scripted) Signal(syscall.Signal) error { return nil }
 func (p *scripted) Flush() error                { return nil }

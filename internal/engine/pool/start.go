@@ -181,7 +181,14 @@ func (p *Pool) Drain(key string) {
 	for _, s := range slices.Concat(sh.kept, sh.idle) {
 		p.end(s)
 	}
-	surplus := sh.starting - len(sh.waiters) // queued ones drop out by themselves
+	p.queue = slices.DeleteFunc(p.queue, func(st *start) bool {
+		drop := st.shelf == sh && !p.needed(st)
+		if drop {
+			st.dequeued()
+		}
+		return drop
+	})
+	surplus := sh.starting - len(sh.waiters)
 	for st := range p.active {
 		switch {
 		case st.shelf != sh:
