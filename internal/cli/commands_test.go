@@ -23,7 +23,7 @@ func TestDeployCreatesUpdatesAndLeavesAlone(t *testing.T) {
 	s := f.serve()
 	dir := tree(t, map[string]string{"app.py": "one", "mayfly.json": hello, "event.json": "{}"})
 	s.run(0, "deploy", dir)
-	s.wantOut("created hello", "arn:aws:lambda:eu-west-1:000000000000:function:hello", "256 MB, 10 s", "in 1 files", "Next: mayfly invoke hello --event ")
+	s.wantOut("created hello", "arn:aws:lambda:eu-west-1:000000000000:function:hello", "256 MB, 10 s", "in 1 file,", "Next: mayfly invoke hello --event ")
 	f.changed("POST")
 	if got := f.functions["hello"]["Role"]; got != "arn:aws:iam::000000000000:role/hello" {
 		t.Errorf("role %v", got)
@@ -297,7 +297,7 @@ func TestUsage(t *testing.T) {
 func TestRuntimes(t *testing.T) {
 	s := (&fake{t: t}).serve()
 	s.run(0, "runtimes")
-	s.wantOut("python3.12", "3.12.1", "/usr/bin/python3.12", "Not here:", "nodejs22.x: install Node 22")
+	s.wantOut("python3.12", "3.12.1", "/usr/bin/python3.12", "Not here:", "nodejs22.x: install Node 22", "ruby3.4, java21: not yet")
 	s.run(0, "runtimes", "--json")
 	s.wantOut(`"available": true`)
 }

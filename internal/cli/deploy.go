@@ -312,7 +312,7 @@ func (d *deployment) tell(done string, f functionConfig) error {
 	fmt.Fprintf(d.out, "%s %s\n", d.paint(green, done), d.paint(bold, f.FunctionName))
 	fmt.Fprintf(d.out, "  arn      %s\n", f.FunctionArn)
 	fmt.Fprintf(d.out, "  runtime  %s, %s, %d MB, %d s\n", f.Runtime, f.Handler, f.MemorySize, f.Timeout)
-	fmt.Fprintf(d.out, "  code     %s in %d files, sha256 %s\n", size(f.CodeSize), d.code.files, f.CodeSha256)
+	fmt.Fprintf(d.out, "  code     %s in %s, sha256 %s\n", size(f.CodeSize), plural(d.code.files, "file"), f.CodeSha256)
 	event := ""
 	if name := filepath.Join(d.dir, "event.json"); exists(name) {
 		event = " --event " + quote(name)

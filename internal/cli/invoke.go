@@ -45,7 +45,7 @@ The exit code is 3 when the function failed.`,
 			if err != nil {
 				return err
 			}
-			return p.showResult(r)
+			return p.showResult(name, r)
 		},
 	}
 	c.Flags().StringVar(&event, "event", "{}", "the event: a file, - for standard input, or JSON itself")
@@ -129,7 +129,7 @@ func (c *client) invoke(ctx context.Context, name, qualifier string, payload []b
 }
 
 // showResult prints a result and makes the exit code of a function's failure.
-func (p *program) showResult(r *result) error {
+func (p *program) showResult(name string, r *result) error {
 	lines, rep := splitLog(r.Log)
 	if p.json {
 		err := p.printJSON(p.out, map[string]any{
@@ -151,7 +151,7 @@ func (p *program) showResult(r *result) error {
 		return nil
 	}
 	message := strings.TrimSuffix(first(r.ErrorMsg.Type, r.Failure)+": "+r.ErrorMsg.Message, ": ")
-	f := fail("the function failed: %s", message).next("its log has the rest: `mayfly logs NAME`")
+	f := fail("the function failed: %s", message).next("see the rest of its log with `mayfly logs %s%s`", name, p.dataFlag())
 	f.exit = exitFunction
 	return f
 }

@@ -192,7 +192,7 @@ func (t *tail) show(e logEvent) error {
 // paintLine makes the platform's lines recede and errors stand out.
 func (t *tail) paintLine(s string) string {
 	switch {
-	case strings.HasPrefix(s, "START RequestId: "), strings.HasPrefix(s, "END RequestId: "), strings.HasPrefix(s, "INIT_START "):
+	case platformLine(s):
 		return t.paint(dim, s)
 	case strings.HasPrefix(s, "REPORT RequestId: "):
 		return t.paint(cyan, s)

@@ -27,7 +27,7 @@ func (r *report) String() string {
 }
 
 // splitLog takes a log's tail apart: what the function wrote, and the report,
-// in the text or the JSON format. START and END say nothing here.
+// in the text or the JSON format. What else the platform wrote says nothing here.
 func splitLog(log string) (lines []string, r *report) {
 	lines = []string{}
 	for l := range strings.SplitSeq(strings.TrimRight(log, "\n"), "\n") {
@@ -38,7 +38,7 @@ func splitLog(log string) (lines []string, r *report) {
 			if j := jsonReport(l); j != nil {
 				r = j
 			}
-		case l == "" && r != nil, strings.HasPrefix(l, "START RequestId: "), strings.HasPrefix(l, "END RequestId: "):
+		case l == "" && r != nil, platformLine(l):
 		default:
 			lines = append(lines, l)
 		}
@@ -47,6 +47,12 @@ func splitLog(log string) (lines []string, r *report) {
 		lines = lines[:0]
 	}
 	return lines, r
+}
+
+// platformLine tells whether the platform wrote a line of the text format that
+// is no report.
+func platformLine(l string) bool {
+	return strings.HasPrefix(l, "START RequestId: ") || strings.HasPrefix(l, "END RequestId: ") || strings.HasPrefix(l, "INIT_START ")
 }
 
 func textReport(line string) *report {

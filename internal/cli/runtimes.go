@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -55,8 +57,28 @@ func (p *program) printRuntimes(list []runtimeStatus) error {
 	if len(missing) > 0 {
 		fmt.Fprintf(p.out, "\n%s\n", p.paint(bold, "Not here:"))
 	}
-	for _, s := range missing {
-		fmt.Fprintf(p.out, "  %s: %s\n", s.Runtime, first(s.Advice, "no interpreter was found"))
+	for _, m := range byAdvice(missing) {
+		fmt.Fprintf(p.out, "  %s: %s\n", strings.Join(m.runtimes, ", "), m.advice)
 	}
 	return nil
+}
+
+// An advised is runtimes that share one advice.
+type advised struct {
+	runtimes []string
+	advice   string
+}
+
+// byAdvice puts runtimes with the same advice together, where the first stands.
+func byAdvice(list []runtimeStatus) (out []advised) {
+	for _, s := range list {
+		advice := first(s.Advice, "no interpreter was found")
+		i := slices.IndexFunc(out, func(a advised) bool { return a.advice == advice })
+		if i < 0 {
+			i = len(out)
+			out = append(out, advised{advice: advice})
+		}
+		out[i].runtimes = append(out[i].runtimes, s.Runtime)
+	}
+	return out
 }

@@ -99,6 +99,8 @@ func (f *fake) private(w http.ResponseWriter, r *http.Request) {
 	f.answer(w, []runtimeStatus{
 		{Runtime: "python3.12", Available: true, Interpreter: "/usr/bin/python3.12", Version: "3.12.1"},
 		{Runtime: "nodejs22.x", Advice: "install Node 22"},
+		{Runtime: "ruby3.4", Advice: "not yet"},
+		{Runtime: "java21", Advice: "not yet"},
 	})
 }
 

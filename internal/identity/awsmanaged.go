@@ -29,13 +29,14 @@ func (a awsPolicy) policy() ManagedPolicy {
 
 func (a awsPolicy) version() Version {
 	type statement struct {
-		Effect, Resource string
-		Action           []string
+		Effect   string
+		Action   []string
+		Resource string
 	}
-	document, err := json.MarshalIndent(map[string]any{
-		"Version":   "2012-10-17",
-		"Statement": []any{statement{Effect: "Allow", Action: a.allow, Resource: "*"}},
-	}, "", "  ")
+	document, err := json.MarshalIndent(struct {
+		Version   string
+		Statement []statement
+	}{"2012-10-17", []statement{{"Allow", a.allow, "*"}}}, "", "  ")
 	if err != nil {
 		panic(err) // strings alone
 	}

@@ -239,8 +239,8 @@ func (b *Book) Remove(ctx context.Context, kind Kind, name string) error {
 // removable says what must go first, in the order in which IAM asks.
 func removable(tx store.Tx, i Identity) error {
 	for _, c := range []struct{ message, table, column string }{
-		{"Cannot delete entity, must delete policies first.", "identity_inline", "owner"},
 		{"Cannot delete entity, must detach all policies first.", "identity_attached", "owner"},
+		{"Cannot delete entity, must delete policies first.", "identity_inline", "owner"},
 		{"Cannot delete entity, must delete access keys first.", "identity_keys", "owner"},
 		{"Cannot delete entity, must remove users from group first.", "identity_members", "user_id"},
 		{"Cannot delete entity, must remove users from group first.", "identity_members", "group_id"},
