@@ -94,7 +94,7 @@ func (b *box) connect() (err error) {
 func (b *box) Path(target string) string { return target }
 
 // uid is whom code runs as.
-func (b *box) uid() int { return firstUID + b.slot }
+func (b *box) uid() int { return b.tier.uids + b.slot }
 
 // Listen listens inside. The listener works from out here, because a socket
 // stays where it was made.

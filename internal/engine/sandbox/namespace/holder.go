@@ -157,6 +157,7 @@ func (b *box) rootProgram(p *builder, d *disk) error {
 // socket.
 func (p *program) hold(b *box) {
 	p.do("setsid", unix.SYS_SETSID)
+	p.do("take a name", unix.SYS_PRCTL, num(unix.PR_SET_NAME), p.str("mayfly-init"), num(0), num(0), num(0))
 	p.do("close files", unix.SYS_CLOSE_RANGE, num(controlFD+1), num(^uint32(0)), num(0))
 	ignore := p.words(num(1), num(0), num(0), num(0)) // SIG_IGN
 	p.do("ignore SIGCHLD", unix.SYS_RT_SIGACTION, num(int(unix.SIGCHLD)), ignore, num(0), num(8))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,7 +74,7 @@ func count(tier *Tier) left {
 		_, rest, _ := strings.Cut(string(b), "\nUid:\t")
 		var uid int
 		fmt.Sscan(rest, &uid)
-		if uid >= firstUID && uid < firstUID+maxSlots && !strings.Contains(string(b), "State:\tZ") {
+		if uid >= tier.uids && uid < tier.uids+maxSlots && !strings.Contains(string(b), "State:\tZ") {
 			l.processes++
 		}
 	}
@@ -87,8 +88,12 @@ func count(tier *Tier) left {
 			l.groups += len(names)
 		}
 	}
-	links, _ := filepath.Glob("/sys/class/net/" + linkPrefix + "*")
-	l.links = len(links)
+	links, _ := net.Interfaces()
+	for _, i := range links {
+		if strings.HasPrefix(i.Name, linkPrefix) {
+			l.links++
+		}
+	}
 	disks, _ := filepath.Glob(tier.dir + "/disk-*")
 	l.files = len(disks)
 	return l

@@ -28,6 +28,7 @@ type Tier struct {
 	dir    string
 	name   string // of what the tier makes outside its folder
 	root   bool   // we are the machine's root
+	uids   int    // the first of our users
 	log    *slog.Logger
 	image  *os.File // the machine, as an executable
 	null   *os.File
@@ -43,10 +44,13 @@ type Tier struct {
 	slots map[int]bool
 }
 
-// Slots number the sandboxes that live at a time; each has a user of its own.
+// Slots number the sandboxes that live at a time; each has a user of its own,
+// and each server on a machine a range of users of its own, among those that
+// nobody gives to people.
 const (
-	firstUID = 200_000
-	maxSlots = 20_000
+	firstUID = 0x20000000
+	maxSlots = 0x8000
+	ranges   = 0x1000
 )
 
 var validID = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
@@ -101,7 +105,8 @@ func newTier(c Config) (*Tier, error) {
 	h.Write([]byte(dir))
 	t := &Tier{
 		dir: dir, name: fmt.Sprintf("mayfly-%08x", h.Sum32()), root: os.Geteuid() == 0, log: c.Log,
-		image: image, null: null, filter: filterProgram(), slots: map[int]bool{}, names: names,
+		image: image, null: null, filter: filterProgram(), uids: firstUID + int(h.Sum32()%ranges)*maxSlots,
+		slots: map[int]bool{}, names: names,
 	}
 	if t.log == nil {
 		t.log = slog.Default()
