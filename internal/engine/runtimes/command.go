@@ -38,6 +38,9 @@ func (s *Set) Command(l Launch) (args []string, env map[string]string, err error
 	if in.spec.family == provided {
 		return l.provided(at), env, nil
 	}
+	if s.sdk != "" && in.spec.family == python {
+		env["MAYFLY_PYTHON_SDK"] = at(sdkRoot)
+	}
 	env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + in.spec.id
 	args = in.command(at, l.MemoryMB)
 	if w := env["AWS_LAMBDA_EXEC_WRAPPER"]; w != "" {
@@ -107,7 +110,7 @@ func places(path func(string) string) func(string) string {
 		return func(inside string) string { return inside }
 	}
 	return func(inside string) string {
-		for _, root := range []string{taskRoot, optRoot, runtimeRoot, langRoot} {
+		for _, root := range []string{taskRoot, optRoot, runtimeRoot, langRoot, sdkRoot} {
 			if rest, ok := strings.CutPrefix(inside, root); ok && (rest == "" || rest[0] == '/') {
 				return path(root) + rest
 			}

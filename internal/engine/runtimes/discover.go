@@ -18,6 +18,8 @@ import (
 type Options struct {
 	// Dir is where bootstraps, and what is known about interpreters, are
 	// kept. Sandboxes see parts of it, so others must be able to read it.
+	// When it has a folder python-sdk with boto3 in it, every Python function
+	// can import what is there, unless it ships its own.
 	Dir string
 
 	// Near lets the nearest version of the same language stand in for one
@@ -36,7 +38,6 @@ type interpreter struct {
 	lang string   // host directory shown at /var/lang
 	name string   // its name in lang/bin
 	own  []string // host directories that must also be seen at their own place
-	note string
 }
 
 // Discover finds the interpreters of this machine and writes our bootstraps.
@@ -46,8 +47,15 @@ func Discover(ctx context.Context, o Options) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("runtimes: writing bootstraps: %w", err)
 	}
+	return discover(ctx, o, dir, hostHere())
+}
+
+// discover looks around on h.
+func discover(ctx context.Context, o Options, dir string, h host) (*Set, error) {
 	s := &Set{dir: dir, found: map[string]interpreter{}}
-	h := hostHere()
+	if sdk := filepath.Join(o.Dir, "python-sdk"); isDir(filepath.Join(sdk, "boto3")) {
+		s.sdk = sdk
+	}
 	p := openProber(filepath.Join(o.Dir, "interpreters.json"), dir)
 	known := map[family][]answer{}
 	for _, f := range []family{python, nodejs} {
@@ -79,11 +87,18 @@ func (s *Set) add(ctx context.Context, sp spec, h host, p *prober, known []answe
 		st.Note, st.Advice = note, sp.advice()
 		return nil
 	}
-	in, err := s.install(sp, a, o.Dir)
+	in, err := install(sp, a, o.Dir, h.home)
+	if errors.Is(err, errTooWide) {
+		st.Note, st.Advice = err.Error(), sp.advice()
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("runtimes: preparing %s: %w", sp.id, err)
 	}
-	in.note = note
+	if sp.family == python && !a.SDK && s.sdk == "" {
+		note = join(note, "no boto3, which AWS bundles: ship it with the code, or "+
+			"`pip install --target "+filepath.Join(o.Dir, "python-sdk")+" boto3` and restart")
+	}
 	s.found[sp.id] = in
 	st.Available, st.Interpreter, st.Version, st.Note = true, a.Exe, a.Version, note
 	return nil
@@ -116,14 +131,18 @@ func choose(ctx context.Context, sp spec, h host, p *prober, known []answer, nea
 
 // remark says what a user should know about a running sp.
 func (s spec) remark(a answer) string {
-	var notes []string
-	if !s.matches(a.Version) {
-		notes = append(notes, fmt.Sprintf("%s runs on %s (near)", s.id, a.Version))
+	if s.matches(a.Version) {
+		return ""
 	}
-	if s.family == python && !a.SDK {
-		notes = append(notes, "no boto3, which AWS bundles: ship it with the code, or install it for this interpreter")
+	return fmt.Sprintf("%s runs on %s (near)", s.id, a.Version)
+}
+
+// join puts two remarks together.
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
 	}
-	return strings.Join(notes, "; ")
+	return a + "; " + b
 }
 
 // matches tells whether a version is of the runtime's line.
@@ -172,8 +191,13 @@ func (p *prober) askAll(ctx context.Context, f family, paths []string) []answer 
 	return slices.DeleteFunc(answers, func(a answer) bool { return a.Version == "" })
 }
 
-// isFile tells whether path is a file that can be executed.
+// isExecutable tells whether path is a file that can be executed.
 func isExecutable(path string) bool {
 	fi, err := os.Stat(path)
 	return err == nil && fi.Mode().IsRegular() && fi.Mode()&0o111 != 0
+}
+
+func isDir(path string) bool {
+	fi, err := os.Stat(path)
+	return err == nil && fi.IsDir()
 }

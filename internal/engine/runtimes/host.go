@@ -10,7 +10,7 @@ import (
 
 // A host is where candidates are looked for. Tests make their own.
 type host struct {
-	root   string // "" for the real one
+	root   string // where the system's own directories are; "" for the real ones
 	home   string
 	getenv func(string) string
 }
@@ -57,8 +57,8 @@ func binaryName(f family) *regexp.Regexp {
 // places lists the directories to look in.
 func (h host) places(f family) []string {
 	dirs := filepath.SplitList(h.getenv("PATH"))
-	dirs = append(dirs, "/usr/local/bin", "/usr/bin", "/opt/homebrew/bin")
-	globs := []string{"/opt/" + string(f) + "*/bin", "/opt/*/bin"}
+	dirs = append(dirs, h.root+"/usr/local/bin", h.root+"/usr/bin", h.root+"/opt/homebrew/bin")
+	globs := []string{h.root + "/opt/" + string(f) + "*/bin", h.root + "/opt/*/bin"}
 	data := h.or("XDG_DATA_HOME", h.home+"/.local/share")
 	mise := h.or("MISE_DATA_DIR", data+"/mise") + "/installs/"
 	asdf := h.or("ASDF_DATA_DIR", h.home+"/.asdf") + "/installs/"
@@ -67,20 +67,20 @@ func (h host) places(f family) []string {
 		globs = append(globs,
 			h.or("PYENV_ROOT", h.home+"/.pyenv")+"/versions/*/bin",
 			data+"/uv/python/*/bin", mise+"python/*/bin", asdf+"python/*/bin",
-			"/opt/homebrew/opt/python@*/bin", "/usr/local/opt/python@*/bin",
-			"/Library/Frameworks/Python.framework/Versions/*/bin")
+			h.root+"/opt/homebrew/opt/python@*/bin", h.root+"/usr/local/opt/python@*/bin",
+			h.root+"/Library/Frameworks/Python.framework/Versions/*/bin")
 	case nodejs:
 		globs = append(globs,
 			h.or("NVM_DIR", h.home+"/.nvm")+"/versions/node/*/bin",
 			h.or("FNM_DIR", data+"/fnm")+"/node-versions/*/installation/bin",
 			h.home+"/.fnm/node-versions/*/installation/bin",
 			h.or("VOLTA_HOME", h.home+"/.volta")+"/tools/image/node/*/bin",
-			h.or("N_PREFIX", "/usr/local")+"/n/versions/node/*/bin",
+			h.or("N_PREFIX", h.root+"/usr/local")+"/n/versions/node/*/bin",
 			h.home+"/.nodenv/versions/*/bin", mise+"node/*/bin", asdf+"nodejs/*/bin",
-			"/opt/homebrew/opt/node@*/bin", "/usr/local/lib/nodejs/*/bin")
+			h.root+"/opt/homebrew/opt/node@*/bin", h.root+"/usr/local/lib/nodejs/*/bin")
 	}
 	for _, g := range globs {
-		matches, _ := filepath.Glob(h.root + g) // the only error is a bad pattern: then nothing matches
+		matches, _ := filepath.Glob(g) // the only error is a bad pattern: then nothing matches
 		slices.SortFunc(matches, newestFirst)
 		dirs = append(dirs, matches...)
 	}

@@ -10,24 +10,31 @@ import (
 	"strings"
 )
 
+// errTooWide says that an interpreter cannot be shown without much else.
+var errTooWide = errors.New("more than a function may see")
+
 // install settles what a sandbox shows for a: at /var/lang either its prefix,
 // or a small folder of ours that leads to it.
-func (s *Set) install(sp spec, a answer, dir string) (interpreter, error) {
+func install(sp spec, a answer, dir, home string) (interpreter, error) {
 	in := interpreter{spec: sp, answer: a, lang: a.Prefix, name: sp.binary()}
-	if home, err := os.UserHomeDir(); err == nil && within(home, a.Prefix) || a.Prefix == filepath.Join(home, ".local") {
-		return in, fmt.Errorf("its prefix %s is too much to show a function", a.Prefix)
-	}
 	if !within(a.Prefix, systemDirs()...) {
+		if within(home, a.Prefix) || a.Prefix == filepath.Join(home, ".local") {
+			return in, fmt.Errorf("%s is installed in %s, which holds %w", a.Exe, a.Prefix, errTooWide)
+		}
 		in.own = ownPlaces(a)
-	}
-	if !within(a.Prefix, systemDirs()...) && isExecutable(filepath.Join(in.lang, "bin", in.name)) {
-		return in, nil
+		if isExecutable(filepath.Join(in.lang, "bin", in.name)) {
+			return in, nil
+		}
+		if !within(a.Prefix, in.own...) { // it is seen at /var/lang alone, by the name that it has there
+			in.name = filepath.Base(a.Exe)
+			return in, nil
+		}
 	}
 	// A prefix under /usr is in the sandbox already, and holds far more than
 	// a language; a near version goes by another name.
 	lang := filepath.Join(dir, "lang", sp.id+"-"+a.Version)
 	in.lang = lang
-	return in, s.writeLang(in, lang)
+	return in, writeLang(in, lang)
 }
 
 // binary is the interpreter's name in /var/lang/bin.
@@ -39,7 +46,7 @@ func (s spec) binary() string {
 }
 
 // writeLang makes a /var/lang of links, by the names that AWS has there.
-func (s *Set) writeLang(in interpreter, lang string) error {
+func writeLang(in interpreter, lang string) error {
 	if err := os.MkdirAll(filepath.Join(lang, "bin"), 0o755); err != nil {
 		return err
 	}

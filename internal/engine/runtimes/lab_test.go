@@ -123,9 +123,11 @@ func writeTree(t *testing.T, dir string, files map[string]string) {
 }
 
 // launch starts f.
-func launch(t *testing.T, f function) *lab {
+func launch(t *testing.T, f function) *lab { t.Helper(); return launchOn(t, discovered(t), f) }
+
+func launchOn(t *testing.T, s *Set, f function) *lab {
 	t.Helper()
-	l := &lab{t: t, set: discovered(t), api: runtimeapi.New(), done: make(chan struct{}), root: t.TempDir()}
+	l := &lab{t: t, set: s, api: runtimeapi.New(), done: make(chan struct{}), root: t.TempDir()}
 	writeTree(t, l.path(taskRoot), f.files)
 	writeTree(t, l.path(optRoot), f.layer)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -195,9 +197,11 @@ func (l *lab) path(inside string) string {
 }
 
 // start launches f, and waits until it asks for its first invocation.
-func start(t *testing.T, f function) *lab {
+func start(t *testing.T, f function) *lab { t.Helper(); return startOn(t, discovered(t), f) }
+
+func startOn(t *testing.T, s *Set, f function) *lab {
 	t.Helper()
-	l := launch(t, f)
+	l := launchOn(t, s, f)
 	l.wait(l.api.Started())
 	if f := l.api.InitFailure(); f != nil {
 		t.Fatalf("initialisation failed: %s", f.Payload)

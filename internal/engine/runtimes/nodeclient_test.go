@@ -169,7 +169,7 @@ func cleanNode(s string) string {
 		{`(?m)^Executing '.*\n`, ""},
 		{`(,"|\r) +at [^"\r\n]*(mayfly-runtimes|mayfly-test|node:)[^"\r\n]*"?`, ""},
 		{`(\\n +at [^"\\]*(mayfly-runtimes|mayfly-test|node:)[^"\\]*)+`, ""},
-		{`(?s)\nnode:internal/process/promises.*`, "\n"}, // Node.js's own words for what AWS's client lets fall
+		{`(?s)\nnode:internal/process/promises.*`, "\n"},                                                                                                    // Node.js's own words for what AWS's client lets fall
 		{`"(\w+)Error","errorMessage":"([^"]*)","stackTrace":([^}]*)"name":"Runtime.(\w+)"`, `"$4","errorMessage":"$2","stackTrace":$3"name":"Runtime.$4"`}, // classes have other names
 		{`- \S*(mayfly-runtimes|mayfly-test)[^\\"\r\n]*`, "- RUNTIME"},
 	} {

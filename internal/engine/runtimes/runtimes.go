@@ -17,12 +17,14 @@ const (
 	optRoot     = "/opt"
 	runtimeRoot = "/var/runtime"
 	langRoot    = "/var/lang"
+	sdkRoot     = "/var/sdk/python" // AWS has boto3 among the language's own packages
 )
 
 // A Set is what this machine can run. It does not change after Discover, and
 // may be used from any goroutine.
 type Set struct {
 	dir   string // our bootstraps, shown at /var/runtime
+	sdk   string // host directory with boto3, for every Python; "" for none
 	found map[string]interpreter
 	list  []Status
 }
@@ -68,6 +70,9 @@ func (s *Set) Mounts(runtime string) ([]sandbox.Mount, error) {
 	for _, dir := range in.own {
 		mounts = append(mounts, sandbox.Mount{Source: dir, Target: dir})
 	}
+	if s.sdk != "" && in.spec.family == python {
+		mounts = append(mounts, sandbox.Mount{Source: s.sdk, Target: sdkRoot})
+	}
 	return mounts, nil
 }
 
@@ -78,7 +83,7 @@ func (s *Set) lookup(runtime string) (interpreter, error) {
 	}
 	for _, st := range s.list {
 		if st.Runtime == runtime {
-			return interpreter{}, &Missing{Runtime: runtime, Advice: st.Advice}
+			return interpreter{}, &Missing{Runtime: runtime, Advice: join(st.Note, st.Advice)}
 		}
 	}
 	return interpreter{}, &Missing{Runtime: runtime, Advice: "it is no runtime that Mayfly knows; `mayfly runtimes` lists them"}

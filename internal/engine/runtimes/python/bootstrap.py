@@ -15,13 +15,16 @@ def set_paths():
     import sys
 
     task = os.environ.get("LAMBDA_TASK_ROOT") or os.getcwd()
-    opt = os.path.join(os.environ.get("MAYFLY_OPT") or "/opt", "python")
+    opt = os.path.join(os.environ.pop("MAYFLY_OPT", "/opt"), "python")
     site = "%s/lib/python%d.%d/site-packages" % ((opt,) + sys.version_info[:2])
     users = "PYTHONPATH" in os.environ
     if not users:
         os.environ["PYTHONPATH"] = os.environ.get("LAMBDA_RUNTIME_DIR") or sys.path[0]
         sys.path[:0] = [site, opt]
     sys.path.insert(0, task)
+    sdk = os.environ.pop("MAYFLY_PYTHON_SDK", None)
+    if sdk:
+        sys.path.append(sdk)
     dirs = [d for d in (site, opt) if os.path.isdir(d)]
     if dirs:
         import site as sites
