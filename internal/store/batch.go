@@ -98,10 +98,11 @@ func (b *batcher) take() (batch []*job, more bool) {
 	defer b.mu.Unlock()
 	n := min(len(b.waiting), maxBatch)
 	batch, b.waiting = b.waiting[:n:n], b.waiting[n:]
-	if len(b.waiting) > 0 {
-		b.signal()
-	} else {
+	if len(b.waiting) == 0 {
 		b.waiting = nil
+	}
+	if len(b.waiting) > 0 || b.closed { // come back, for the rest or for the end
+		b.signal()
 	}
 	return batch, n > 0 || !b.closed
 }
