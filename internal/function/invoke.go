@@ -20,6 +20,9 @@ type Invocation struct {
 	Tail          bool      // the caller wants the last 4 KB of the log
 	Answer        io.Writer // gets the answer as the code writes it
 	Limit         int64     // most bytes of an answer; 0 is no limit
+
+	// Chosen, unless nil, is told the version that will run, before it does.
+	Chosen func(version string)
 }
 
 // A Result is how an invocation ended. Failure is the function's own: then
@@ -46,6 +49,9 @@ func (r *Registry) Invoke(ctx context.Context, ref Ref, in Invocation) (Result, 
 	u := t.arms[0].unit
 	if len(t.arms) > 1 {
 		u = t.pick(draw())
+	}
+	if in.Chosen != nil {
+		in.Chosen(u.Version)
 	}
 	out, err := r.engine.Invoke(ctx, u, engine.Call{
 		RequestID: in.RequestID, Payload: in.Payload, InvokedARN: r.ARN(ref.Name, ref.Qualifier),

@@ -41,9 +41,12 @@ func snapStarts(runtime string) bool {
 		(strings.HasPrefix(runtime, "java") || strings.HasPrefix(runtime, "python") || strings.HasPrefix(runtime, "dotnet"))
 }
 
-// RuntimeVersionARN names the version of a runtime: one for each runtime,
-// since what runs is the interpreter that the host has.
+// RuntimeVersionARN names the version of a runtime, as INIT_START lines in
+// logs do: always the first, since what runs is the interpreter of the host.
 func (r *Registry) RuntimeVersionARN(runtime string) string {
-	sum := sha256.Sum256([]byte("runtime " + runtime))
+	number := strings.TrimLeft(runtime, "abcdefghijklmnopqrstuvwxyz")
+	name := strings.TrimSuffix(runtime, number)
+	number = strings.TrimSuffix(strings.TrimPrefix(number, "."), ".x")
+	sum := sha256.Sum256([]byte(name + ":" + number + ".v1"))
 	return "arn:aws:lambda:" + r.region + "::runtime:" + hex.EncodeToString(sum[:])
 }

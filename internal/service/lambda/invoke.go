@@ -11,7 +11,10 @@ import (
 )
 
 func (s *service) invokeOps() []wire.Op {
-	return []wire.Op{op("Invoke", s.invoke)}
+	return []wire.Op{
+		op("Invoke", s.invoke),
+		op("InvokeWithResponseStream", s.invokeWithResponseStream),
+	}
 }
 
 // maxAnswer is the most that a buffered answer may hold.
