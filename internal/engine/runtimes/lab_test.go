@@ -83,7 +83,7 @@ type function struct {
 
 // A lab runs one function against a real Runtime API.
 type lab struct {
-	t    *testing.T
+	t    testing.TB
 	set  *Set
 	api  *runtimeapi.Server
 	cmd  *exec.Cmd
@@ -106,7 +106,7 @@ func (o output) String() string {
 	return string(data)
 }
 
-func writeTree(t *testing.T, dir string, files map[string]string) {
+func writeTree(t testing.TB, dir string, files map[string]string) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func writeTree(t *testing.T, dir string, files map[string]string) {
 // launch starts f.
 func launch(t *testing.T, f function) *lab { t.Helper(); return launchOn(t, discovered(t), f) }
 
-func launchOn(t *testing.T, s *Set, f function) *lab {
+func launchOn(t testing.TB, s *Set, f function) *lab {
 	t.Helper()
 	l := &lab{t: t, set: s, api: runtimeapi.New(), done: make(chan struct{}), root: t.TempDir()}
 	writeTree(t, l.path(taskRoot), f.files)
@@ -159,15 +159,20 @@ func launchOn(t *testing.T, s *Set, f function) *lab {
 	}
 	go func() { l.cmd.Wait(); close(l.done) }()
 	t.Cleanup(func() {
-		l.cmd.Process.Kill()
-		<-l.done
-		l.api.Close()
-		l.out.Close()
+		l.stop()
 		if t.Failed() && len(l.out.String()) < 1000 {
 			t.Logf("output:\n%s", strings.ReplaceAll(l.out.String(), "\r", "␍\n"))
 		}
 	})
 	return l
+}
+
+// stop ends all that a lab runs.
+func (l *lab) stop() {
+	l.cmd.Process.Kill()
+	<-l.done
+	l.api.Close()
+	l.out.Close()
 }
 
 func (l *lab) command(f function) ([]string, map[string]string, error) {
@@ -199,7 +204,7 @@ func (l *lab) path(inside string) string {
 // start launches f, and waits until it asks for its first invocation.
 func start(t *testing.T, f function) *lab { t.Helper(); return startOn(t, discovered(t), f) }
 
-func startOn(t *testing.T, s *Set, f function) *lab {
+func startOn(t testing.TB, s *Set, f function) *lab {
 	t.Helper()
 	l := launchOn(t, s, f)
 	l.wait(l.api.Started())
@@ -324,7 +329,7 @@ func (l *lines) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-func parseFailure(t *testing.T, text string) failure {
+func parseFailure(t testing.TB, text string) failure {
 	t.Helper()
 	var f failure
 	if err := json.Unmarshal([]byte(text), &f); err != nil {

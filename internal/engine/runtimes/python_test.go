@@ -316,7 +316,7 @@ func TestPythonStaysQuick(t *testing.T) {
 	each(t, python, func(t *testing.T, runtime string) {
 		l := start(t, py(runtime, `
 import sys
-heavy = [m for m in ("http", "http.client", "urllib", "urllib.request", "ssl", "email", "asyncio", "decimal", "inspect", "subprocess") if m in sys.modules]
+heavy = [m for m in ("http", "http.client", "urllib", "urllib.request", "ssl", "email", "asyncio", "decimal", "inspect", "subprocess", "socket", "selectors") if m in sys.modules]
 cached = sys.modules["mayfly_runtime.loop"].__cached__
 def h(e, c):
     import os
