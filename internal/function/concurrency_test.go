@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -109,11 +110,12 @@ func TestConcurrentChanges(t *testing.T) {
 
 func TestCodeLocation(t *testing.T) {
 	r := newRig(t)
-	now := time.Now()
-	r.now = func() time.Time { return now }
+	start := time.Now()
+	var later atomic.Int64
+	r.now = func() time.Time { return start.Add(time.Duration(later.Load())) }
 	r.restart()
 	v := r.make("f")
-	expires := fmt.Sprint(now.Add(locationLife).Unix())
+	expires := fmt.Sprint(start.Add(locationLife).Unix())
 	sig := r.sign(v.Code.SHA256, expires)
 	f, size, err := r.OpenCode(v.Code.SHA256, expires, sig)
 	r.must(err)
@@ -127,11 +129,11 @@ func TestCodeLocation(t *testing.T) {
 		_, _, err := r.OpenCode(c[0], c[1], c[2])
 		wantKind(t, err, ErrLocation)
 	}
-	now = now.Add(locationLife + time.Second)
+	later.Store(int64(locationLife + time.Second))
 	_, _, err = r.OpenCode(v.Code.SHA256, expires, sig)
 	wantKind(t, err, ErrLocation)
 	r.must(r.Delete(t.Context(), Ref{Name: "f"}))
-	expires = fmt.Sprint(now.Add(time.Minute).Unix())
+	expires = fmt.Sprint(r.now().Add(time.Minute).Unix())
 	_, _, err = r.OpenCode(v.Code.SHA256, expires, r.sign(v.Code.SHA256, expires))
 	wantKind(t, err, ErrNotFound)
 }
