@@ -152,10 +152,21 @@ func cliPaging(t *testing.T, s *server, dir, rt string) {
 	}
 }
 
+// cli2 is the AWS CLI version 2, which alone has `aws logs tail`. Debian's is
+// older than AWS_ENDPOINT_URL, so it is told the endpoint.
+func cli2(t testing.TB, s *server) []string {
+	t.Helper()
+	const debian = "/usr/bin/aws"
+	if out, err := exec.Command(debian, "--version").Output(); err != nil || !strings.HasPrefix(string(out), "aws-cli/2") {
+		t.Fatal("no AWS CLI version 2: run e2e/setup.sh")
+	}
+	return []string{debian, "--endpoint-url", s.URL}
+}
+
 // cliLogsTail follows a log group while the function runs.
 func cliLogsTail(t *testing.T, s *server, dir string) {
-	follow := exec.Command("aws", "logs", "tail", "/aws/lambda/cli", "--follow", "--since", "1m")
-	follow.Path = filepath.Join(root(t), ".cache", "bin", "aws")
+	args := append(cli2(t, s), "logs", "tail", "/aws/lambda/cli", "--follow", "--since", "1h")
+	follow := exec.Command(args[0], args[1:]...)
 	follow.Env = append(s.env(), "PYTHONUNBUFFERED=1")
 	var out syncBuffer
 	follow.Stdout, follow.Stderr = &out, &out
@@ -168,4 +179,26 @@ func cliLogsTail(t *testing.T, s *server, dir string) {
 	began := time.Now()
 	await(t, "the new line in aws logs tail --follow", func() bool { return strings.Contains(out.tail(1<<20), `got {"say": "followed"}`) })
 	t.Logf("the line was there %v after the invocation (the CLI asks every 5 s)", time.Since(began).Round(time.Millisecond))
+}
+
+// TestAWSCLI2 is the short of the story with version 2, which encodes payloads
+// in its own way.
+func TestAWSCLI2(t *testing.T) {
+	s := start(t)
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, "one.zip"), zipped(t, map[string]string{"app.py": pyEcho}), 0o644)
+	aws := strings.Join(cli2(t, s), " ")
+	s.sh(dir, aws+" lambda create-function --function-name two --runtime "+s.pythonRuntime()+" --role arn:aws:iam::000000000000:role/cli --handler app.handler --zip-file fileb://one.zip")
+	s.sh(dir, aws+" lambda wait function-active-v2 --function-name two")
+	s.sh(dir, aws+` lambda invoke --function-name two --cli-binary-format raw-in-base64-out --payload '{"n": 2}' out.json`)
+	if got, _ := os.ReadFile(filepath.Join(dir, "out.json")); !strings.Contains(string(got), `"event": {"n": 2}`) {
+		t.Errorf("payload = %s", got)
+	}
+	if who := object(t, s.sh(dir, aws+" sts get-caller-identity")); who["Account"] != "000000000000" {
+		t.Errorf("get-caller-identity = %v", who)
+	}
+	groups := s.sh(dir, aws+" logs describe-log-groups --query 'logGroups[].logGroupName' --output text")
+	if strings.TrimSpace(groups) != "/aws/lambda/two" {
+		t.Errorf("log groups = %q", groups)
+	}
 }

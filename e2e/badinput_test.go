@@ -129,7 +129,7 @@ func TestRawRequests(t *testing.T) {
 		{"malformed event", "POST", invocations, "{", nil, 400, "InvalidRequestContentException"},
 		{"malformed body", "POST", "/2015-03-31/functions", "{", nil, 400, "SerializationException"},
 		{"wrong type", "POST", "/2015-03-31/functions", `{"FunctionName": 7}`, nil, 400, "SerializationException"},
-		{"too large", "POST", invocations, `"` + strings.Repeat("x", 6<<20) + `"`, nil, 413, "RequestTooLargeException"},
+		{"too large", "POST", invocations, `"` + strings.Repeat("x", 6<<20) + `"`, nil, 413, "RequestEntityTooLargeException"},
 		{"unknown path", "GET", "/2015-03-31/nothing", "", nil, 404, "UnknownOperationException"},
 		{"tampered", "POST", invocations, "{}", func(r *http.Request) { r.URL.RawQuery = "Qualifier=1" }, 403, "InvalidSignatureException"},
 		{"tampered body", "POST", invocations, "{}", func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("[]")) }, 403, "InvalidSignatureException"},

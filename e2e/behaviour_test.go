@@ -93,10 +93,13 @@ func TestFunctionFailures(t *testing.T) {
 		t.Errorf("after all that the function is broken: %s", r.Payload)
 	}
 	t.Run("tmp", func(t *testing.T) {
-		if r := run(t, c, "acts", `{"do":"tmp","mb":300}`); r.Payload != fmt.Sprint(300<<20) {
+		create(t, c, "tmp", s.pythonRuntime(), "app.handler", zipped(t, map[string]string{"app.py": pyActions}), func(in *lambda.CreateFunctionInput) {
+			in.Timeout, in.MemorySize = aws.Int32(120), aws.Int32(256)
+		})
+		if r := run(t, c, "tmp", `{"do":"tmp","mb":300}`); r.Payload != fmt.Sprint(300<<20) {
 			t.Errorf("300 MB in /tmp of a 256 MB function: %s", r.Payload)
 		}
-		if r := run(t, c, "acts", `{"do":"tmp","mb":600}`); r.doc["errorType"] != "OSError" || !strings.Contains(r.Payload, "No space left") {
+		if r := run(t, c, "tmp", `{"do":"tmp","mb":600}`); r.doc["errorType"] != "OSError" || !strings.Contains(r.Payload, "No space left") {
 			t.Errorf("600 MB in a /tmp of 512 MB: %s", r.Payload)
 		}
 	})

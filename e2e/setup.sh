@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what the tests need, once; what is there already is left alone.
 #
-#   Debian packages (as root, with apt-get): python3 with venv, nodejs, npm,
-#     postgresql (the store's second engine), e2fsprogs, iproute2, curl,
-#     ca-certificates, git
-#   .cache/venv   the AWS CLI, boto3 and botocore (PyPI), versions below
+#   Debian packages (as root, with apt-get): awscli (version 2), python3 with
+#     venv, nodejs, npm, postgresql (the store's second engine), e2fsprogs,
+#     iproute2, curl, ca-certificates, git
+#   .cache/venv   the AWS CLI version 1, boto3 and botocore (PyPI), versions below
 #   .cache/node   a current Node.js and the AWS SDK for JavaScript v3 (npm)
 #   .cache/bin    the aws command, for PATH
 #
@@ -27,6 +27,7 @@ have npm || packages+=(npm)
 have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || packages+=(postgresql)
 have mkfs.ext4 || [ -x /sbin/mkfs.ext4 ] || packages+=(e2fsprogs)
 have ip || [ -x /sbin/ip ] || packages+=(iproute2)
+/usr/bin/aws --version 2>/dev/null | grep -q '^aws-cli/2' || packages+=(awscli)
 have curl || packages+=(curl)
 have git || packages+=(git)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)

@@ -81,17 +81,17 @@ raises("InvalidParameterValueException", lam.create_function, FunctionName="bad"
 raises("ResourceConflictException", lam.create_alias, FunctionName="boto", Name="prod", FunctionVersion="1")
 raises("InvalidRequestContentException", lam.invoke, FunctionName="boto", Payload=b"{not json")
 raises("PreconditionFailedException", lam.update_function_configuration, FunctionName="boto", RevisionId="0" * 8)
-raises("RequestEntityTooLargeException" if False else "RequestTooLargeException", lam.invoke, FunctionName="boto", Payload=b'"' + b"x" * (6 << 20) + b'"')
+raises("RequestEntityTooLargeException", lam.invoke, FunctionName="boto", Payload=b'"' + b"x" * (6 << 20) + b'"')
 
 iam, sts = boto3.client("iam"), boto3.client("sts")
 iam.create_role(RoleName="boto", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com", "AWS": "arn:aws:iam::000000000000:root"}, "Action": "sts:AssumeRole"}]}))
 iam.attach_role_policy(RoleName="boto", PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole")
 assert iam.list_attached_role_policies(RoleName="boto")["AttachedPolicies"][0]["PolicyName"] == "AWSLambdaBasicExecutionRole"
-creds = sts.assume_role(RoleArn=ROLE, RoleSessionName="s")["Credentials"]
+creds = sts.assume_role(RoleArn=ROLE, RoleSessionName="me")["Credentials"]
 who = boto3.client("sts", aws_access_key_id=creds["AccessKeyId"], aws_secret_access_key=creds["SecretAccessKey"],
                    aws_session_token=creds["SessionToken"]).get_caller_identity()
-assert who["Arn"] == "arn:aws:sts::000000000000:assumed-role/boto/s", who
+assert who["Arn"] == "arn:aws:sts::000000000000:assumed-role/boto/me", who
 raises("NoSuchEntity", iam.get_role, RoleName="none")
 user = iam.create_user(UserName="u")["User"]
 key = iam.create_access_key(UserName="u")["AccessKey"]

@@ -12,19 +12,15 @@ server says it serves (docs/coverage.md) this makes
 The server is the one that the AWS_* variables name. Exit status 0 means that
 all of it held; otherwise each line says what did not.
 """
-import base64
-import io
 import json
 import os
 import re
 import sys
-import time
 import uuid
 import xml.etree.ElementTree as ET
-import zipfile
 
 import botocore.session
-from botocore.auth import SigV4Auth, SigV4QueryAuth  # noqa: F401
+from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.httpsession import URLLib3Session
 from botocore.serialize import create_serializer
@@ -108,6 +104,14 @@ class Service:
             return self.query_answer(where, model, out, body)
         return self.json_answer(where, out, headers, body)
 
+    def refuse(self, op, code, **params):
+        """Makes a request whose right answer is an error."""
+        status, headers, body = self.send(op, params)
+        self.called.add(op)
+        got = self.error_code(headers, body)
+        if got != code:
+            fail(f"{self.name}.{op}", f"{status} {got}, want {code}: {body[:200]!r}")
+
     def json_answer(self, where, out, headers, body):
         members = {n: m for n, m in out.members.items() if not m.serialization.get("location")}
         payload = out.serialization.get("payload")
@@ -174,8 +178,12 @@ def check_type(where, shape, v):
     elif t == "map":
         for x in v.values():
             check_type(where + "{}", shape.value, x)
-    elif t == "string" and shape.enum and v not in shape.enum and shape.name != "Runtime":
+    elif t == "string" and shape.enum and v not in shape.enum and (shape.name, v) not in BEYOND:
         fail(where, f"{v!r} is not one of {shape.enum}")
+
+
+# Values that AWS sends although its model has not got them.
+BEYOND = {("LastUpdateStatusReasonCode", "Creating")}
 
 
 def check_xml(where, shape, node):
@@ -206,6 +214,7 @@ def check_xml(where, shape, node):
 
 # Values for shapes that no candidate below fits, by shape name or member name.
 SAMPLES = {
+    "FunctionRuntimeArn": f"arn:aws:lambda:us-east-1:{ACCOUNT}:runtime/python3.13", "RevisionId": str(uuid.UUID(int=0)), "policyVersionIdType": "v1",
     "RoleArn": ROLE, "roleArnType": ROLE, "Runtime": "python3.11", "Handler": "app.handler",
 }
 
@@ -344,7 +353,7 @@ def served(title):
     """Reads the operations that docs/coverage.md says are served."""
     text = open(os.path.join(HERE, "..", "..", "docs", "coverage.md")).read()
     m = re.search(rf"^## {re.escape(title)}\b.*?(?=^## |\Z)", text, re.M | re.S)
-    return re.findall(r"^\| *`?(\w+)`? *\| *(?:yes|served|●|✓)", m.group(0), re.M | re.I) if m else []
+    return re.findall(r"^\| (\w+) \| served", m.group(0), re.M) if m else []
 
 
 if __name__ == "__main__":
@@ -352,7 +361,7 @@ if __name__ == "__main__":
     services = {n: Service(n) for n in ("lambda", "logs", "iam", "sts")}
     run_scenarios(services)
     total = 0
-    for name, title in (("lambda", "AWS Lambda"), ("logs", "Amazon CloudWatch Logs"), ("iam", "AWS Identity and Access Management"), ("sts", "AWS Security Token Service")):
+    for name, title in (("lambda", "AWS Lambda"), ("logs", "Amazon CloudWatch Logs"), ("iam", "AWS IAM"), ("sts", "AWS STS")):
         s, ops = services[name], served(title)
         if not ops:
             fail(name, "docs/coverage.md names no served operation")

@@ -136,6 +136,7 @@ def functions(s):
     call("PutFunctionRecursionConfig", FunctionName=name, RecursiveLoop="Allow")
     call("GetFunctionCodeSigningConfig", FunctionName=name)
     call("ListCodeSigningConfigs")
+    s.refuse("GetCodeSigningConfig", "ResourceNotFoundException", CodeSigningConfigArn=f"arn:aws:lambda:us-east-1:{ACCOUNT}:code-signing-config:csc-{'0' * 17}")
     call("GetAccountSettings")
 
     call("DeleteAlias", FunctionName=name, Name="live")
@@ -158,6 +159,10 @@ def logs(s):
         events = call(op, logGroupName=g, **params).get("events", [])
         if not events:
             raise SystemExit(f"{op} finds nothing")
+    call("ListLogGroups", logGroupNamePattern="conf")
+    call("TestMetricFilter", filterPattern="hello", logEventMessages=["hello world", "bye"])
+    call("PutLogGroupDeletionProtection", logGroupIdentifier=g, deletionProtectionEnabled=True)
+    call("PutLogGroupDeletionProtection", logGroupIdentifier=g, deletionProtectionEnabled=False)
     call("PutRetentionPolicy", logGroupName=g, retentionInDays=7)
     call("DeleteRetentionPolicy", logGroupName=g)
     call("TagResource", resourceArn=arn, tags={"c": "d"})
@@ -231,6 +236,17 @@ def iam(s):
     call("TagUser", UserName=u, Tags=[{"Key": "c", "Value": "d"}])
     call("ListUserTags", UserName=u)
     call("UntagUser", UserName=u, TagKeys=["c"])
+    groups(s, u, arn)
+    for op in ("ListGroupsForUser", "ListMFADevices", "ListSSHPublicKeys", "ListServiceSpecificCredentials", "ListSigningCertificates"):
+        call(op, UserName=u)
+    s.refuse("GetLoginProfile", "NoSuchEntity", UserName=u)
+    call("PutUserPermissionsBoundary", UserName=u, PermissionsBoundary=arn)
+    call("DeleteUserPermissionsBoundary", UserName=u)
+    call("PutRolePermissionsBoundary", RoleName="conformance", PermissionsBoundary=arn)
+    call("DeleteRolePermissionsBoundary", RoleName="conformance")
+    call("CreateRole", RoleName="conf-gone", AssumeRolePolicyDocument=TRUST)
+    call("DeleteRole", RoleName="conf-gone")
+    call("ListInstanceProfiles")
     call("UpdateUser", UserName=u, NewUserName="conf-user2")
     call("DeleteUser", UserName="conf-user2")
     call("DeletePolicy", PolicyArn=arn)
@@ -238,6 +254,24 @@ def iam(s):
     call("GetAccountSummary")
 
 
+def groups(s, user, policy):
+    call, g = s.call, "conf-group"
+    call("CreateGroup", GroupName=g)
+    call("AddUserToGroup", GroupName=g, UserName=user)
+    call("GetGroup", GroupName=g)
+    call("ListGroups")
+    call("RemoveUserFromGroup", GroupName=g, UserName=user)
+    call("PutGroupPolicy", GroupName=g, PolicyName="p", PolicyDocument=ALLOW)
+    call("GetGroupPolicy", GroupName=g, PolicyName="p")
+    call("ListGroupPolicies", GroupName=g)
+    call("DeleteGroupPolicy", GroupName=g, PolicyName="p")
+    call("AttachGroupPolicy", GroupName=g, PolicyArn=policy)
+    call("ListAttachedGroupPolicies", GroupName=g)
+    call("DetachGroupPolicy", GroupName=g, PolicyArn=policy)
+    call("UpdateGroup", GroupName=g, NewGroupName="conf-group2")
+    call("DeleteGroup", GroupName="conf-group2")
+
+
 def served(s):
     from conformance import served as read
-    return read("AWS Identity and Access Management")
+    return read("AWS IAM")
