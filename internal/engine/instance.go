@@ -190,6 +190,8 @@ func (i *instance) reset() {
 	if i.proc != nil {
 		<-i.proc.Done() // its last output has arrived
 	}
+	// Until then the peak of memory is that of all invocations, as AWS reports it.
+	i.box.ResetUsage()
 	i.proc, i.ready = nil, false
 }
 

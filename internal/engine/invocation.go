@@ -34,7 +34,6 @@ func begin(slot *pool.Slot, c *Call) *invocation {
 func (in *invocation) run() error {
 	if !in.fresh {
 		in.log.Begin()
-		in.box.ResetUsage()
 	}
 	in.start = time.Now()
 	deadline := in.start.Add(in.u.Timeout)

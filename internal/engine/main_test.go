@@ -69,10 +69,15 @@ func act(order string) (answer string) {
 	case "getenv":
 		return fmt.Sprintf("%q", os.Getenv(rest))
 	case "touch":
-		os.WriteFile(os.Getenv("TMPDIR")+"/"+rest, nil, 0o600)
+		if err := os.WriteFile(os.TempDir()+"/"+rest, nil, 0o600); err != nil {
+			return fmt.Sprintf("%q", err)
+		}
 	case "stat":
-		_, err := os.Stat(os.Getenv("TMPDIR") + "/" + rest)
-		return fmt.Sprint(err == nil)
+		_, err := os.Stat(os.TempDir() + "/" + rest)
+		if err != nil {
+			return fmt.Sprintf("%q", err)
+		}
+		return "true"
 	case "big":
 		n := 0
 		fmt.Sscan(rest, &n)
