@@ -122,6 +122,8 @@ func (c *client) refused(answer *http.Response, body []byte) error {
 		f.hint = "see what is there with `mayfly list`"
 	case "TooManyRequestsException":
 		f.hint = "try again: as many as may run at once are running"
+	case "ServiceException", "InternalFailure", "ServiceFailure":
+		f.hint = "see the server's log"
 	case "":
 		f.hint = "is " + c.endpoint.URL + " a mayfly server?"
 	}
