@@ -34,7 +34,12 @@ func startPostgres(t testing.TB, settings ...string) *server {
 	s := &server{bin: postgresBin(t)}
 	var err error
 	// Not t.TempDir: a socket's path must be short, and its owner is another.
-	if s.dir, err = os.MkdirTemp("", "pg"); err != nil {
+	// In memory where that can be: its own durability is not what is tested.
+	memory := "/dev/shm"
+	if _, err := os.Stat(memory); err != nil {
+		memory = ""
+	}
+	if s.dir, err = os.MkdirTemp(memory, "pg"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(s.dir) })
@@ -229,19 +234,17 @@ func restart(t *testing.T, s *server) {
 	if err := db.Migrate(ctx, "n", `CREATE TABLE n (n INTEGER NOT NULL)`, `INSERT INTO n VALUES (0)`); err != nil {
 		t.Fatal(err)
 	}
-	for i, mode := range []string{"fast", "immediate"} {
-		s.stop(t, mode)
-		s.start(t)
-		if err := db.Update(ctx, increment); err != nil {
-			t.Error(err)
-		}
-		var n int
-		err := db.View(ctx, func(tx store.Tx) error { return tx.Get([]any{&n}, `SELECT n FROM n`) })
-		if err != nil || n != i+1 {
-			t.Errorf("after a restart n is %d, %v; want %d", n, err, i+1)
-		}
-	}
 	s.stop(t, "immediate")
+	s.start(t)
+	if err := db.Update(ctx, increment); err != nil {
+		t.Error(err)
+	}
+	var n int
+	err := db.View(ctx, func(tx store.Tx) error { return tx.Get([]any{&n}, `SELECT n FROM n`) })
+	if err != nil || n != 1 {
+		t.Errorf("after a restart n is %d, %v; want 1", n, err)
+	}
+	s.stop(t, "fast")
 	if err := db.Update(ctx, increment); err == nil {
 		t.Error("Update answers no error without a server")
 	}

@@ -28,7 +28,8 @@ type Options struct {
 	Sync Sync
 
 	// Ballast is the size in bytes of the reserve file kept beside the
-	// database: 0 means 16 MiB, a negative number none. When the disk is full
+	// database: 0 means 16 MiB, a negative number none. Below 8 MiB it may not
+	// do, since moving the WAL into the database takes room. When the disk is full
 	// the reserve is given up, INSERTs answer ErrFull without being tried, and
 	// UPDATEs and DELETEs have the reserve to work with until there is room
 	// for it again.

@@ -1,10 +1,13 @@
 package store
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"time"
+
+	"modernc.org/sqlite"
 )
 
 const (
@@ -30,23 +33,6 @@ type sqliteWriter struct {
 }
 
 func openWriter(path string, o Options) (*sqliteWriter, error) {
-	level := "FULL"
-	if o.Sync == Normal {
-		level = "NORMAL"
-	}
-	c, err := openConn(path,
-		"PRAGMA auto_vacuum = INCREMENTAL", // before the file's first page is written
-		"PRAGMA journal_mode = WAL",
-		"PRAGMA synchronous = "+level,
-		"PRAGMA fullfsync = ON", // macOS: there fsync alone stops at the drive
-		"PRAGMA checkpoint_fullfsync = ON",
-		fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages),
-		fmt.Sprintf("PRAGMA journal_size_limit = %d", walLimit),
-		"PRAGMA cache_size = -16000",
-	)
-	if err != nil {
-		return nil, err
-	}
 	size := o.Ballast
 	switch {
 	case size == 0:
@@ -54,12 +40,40 @@ func openWriter(path string, o Options) (*sqliteWriter, error) {
 	case size < 0:
 		size = 0
 	}
-	w := &sqliteWriter{c: c, ballast: ballast{path: path + ".ballast", size: size}, looked: time.Now()}
+	w := &sqliteWriter{ballast: ballast{path: path + ".ballast", size: size}, looked: time.Now()}
+	c, err := openConn(path, writing(o.Sync)...)
+	if e, ok := errors.AsType[*sqlite.Error](err); ok && lost(e) && !w.ballast.fits() {
+		// It may be for want of room, which even an opening takes a little of.
+		w.lighten()
+		c, err = openConn(path, writing(o.Sync)...)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w.c = c
 	w.full = !w.ballast.there()
 	if w.full {
 		w.refit()
 	}
 	return w, nil
+}
+
+// writing are the settings of the connection that writes.
+func writing(sync Sync) []string {
+	level := "FULL"
+	if sync == Normal {
+		level = "NORMAL"
+	}
+	return []string{
+		"PRAGMA auto_vacuum = INCREMENTAL", // before the file's first page is written
+		"PRAGMA journal_mode = WAL",
+		"PRAGMA synchronous = " + level,
+		"PRAGMA fullfsync = ON", // macOS: there fsync alone stops at the drive
+		"PRAGMA checkpoint_fullfsync = ON",
+		fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", checkpointPages),
+		fmt.Sprintf("PRAGMA journal_size_limit = %d", walLimit),
+		"PRAGMA cache_size = -16000",
+	}
 }
 
 // run commits a batch and sets each job's error.
@@ -68,10 +82,10 @@ func (w *sqliteWriter) run(batch []*job) {
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrFull) && !w.full:
-		// Give up the ballast, then let each caller find out for itself:
-		// what makes room goes on, the rest is refused.
-		w.full = true
-		_ = w.ballast.drop() // nothing better can be done about it
+		// The WAL may hold enough room. If not, the ballast is given up, and
+		// each caller finds out for itself: what makes room goes on.
+		w.lighten()
+		w.shrink()
 		w.each(batch)
 	case errors.Is(err, errLost) && len(batch) > 1:
 		w.each(batch)
@@ -90,10 +104,21 @@ func (w *sqliteWriter) run(batch []*job) {
 func (w *sqliteWriter) each(batch []*job) {
 	for i, j := range batch {
 		j.err = nil
-		if err := w.group(batch[i : i+1]); err != nil {
+		err := w.group(batch[i : i+1])
+		if errors.Is(cmp.Or(err, j.err), ErrFull) && !w.full {
+			w.lighten()
+			err = w.group(batch[i : i+1])
+		}
+		if err != nil {
 			j.err = err
 		}
 	}
+}
+
+// lighten gives up the ballast.
+func (w *sqliteWriter) lighten() {
+	w.full = true
+	_ = w.ballast.drop() // nothing better can be done about a failure
 }
 
 // errLost marks the end of a transaction by one statement's failure.
