@@ -69,8 +69,12 @@ func (in interpreter) command(at func(string) string, memoryMB int) []string {
 // The shell, where one is needed to look, is gone once the bootstrap runs. What
 // is not there fails as an unknown command does, with status 127.
 func (l Launch) provided(at func(string) string) []string {
-	if isExecutable(filepath.Join(l.Code, "bootstrap")) && l.Code != "" {
+	switch {
+	case l.Code == "":
+	case isExecutable(filepath.Join(l.Code, "bootstrap")):
 		return []string{at(taskRoot + "/bootstrap")}
+	case l.Opt != "" && isExecutable(filepath.Join(l.Opt, "bootstrap")):
+		return []string{at(optRoot + "/bootstrap")}
 	}
 	const script = `for b in "$1" "$2"; do if [ -f "$b" ]; then exec "$b"; fi; done
 echo "Couldn't find valid bootstrap(s): [$1 $2]" >&2; exit 127`

@@ -98,15 +98,17 @@ func TestProvidedBootstrap(t *testing.T) {
 }
 
 func TestProvidedWithoutShell(t *testing.T) {
-	s, dir := discovered(t), t.TempDir()
+	s, dir, layers := discovered(t), t.TempDir(), t.TempDir()
 	args := func() string {
-		args, env, err := s.Command(Launch{Runtime: "provided.al2023", Code: dir})
+		args, env, err := s.Command(Launch{Runtime: "provided.al2023", Code: dir, Opt: layers})
 		if err != nil || env["AWS_EXECUTION_ENV"] != "" {
 			t.Fatalf("%v, %v", env, err)
 		}
 		return args[0]
 	}
 	equal(t, "without a bootstrap", args(), "/bin/sh")
+	writeTree(t, layers, map[string]string{"bootstrap": "x"})
+	equal(t, "with one in a layer", args(), "/opt/bootstrap")
 	writeTree(t, dir, map[string]string{"bootstrap": "x"})
 	equal(t, "with a bootstrap", args(), "/var/task/bootstrap")
 }

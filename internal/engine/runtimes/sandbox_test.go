@@ -71,7 +71,7 @@ func runIn(t *testing.T, s *Set, tier sandbox.Tier, runtime string, own bool) {
 		t.Fatal(err)
 	}
 	mounts = append(mounts, sandbox.Mount{Source: task, Target: taskRoot}, sandbox.Mount{Source: opt, Target: optRoot})
-	box, err := tier.Open(t.Context(), sandbox.Spec{ID: strings.ReplaceAll(runtime, ".", "-"), Mounts: mounts, TmpMB: 64})
+	box, err := tier.Open(t.Context(), sandbox.Spec{ID: strings.ReplaceAll(runtime, ".", "-"), Mounts: mounts, TmpMB: 64, MemoryMB: 128, CPUs: 0.07, PIDs: 64})
 	if err != nil {
 		t.Fatal(err)
 	}
