@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/engine/admit"
@@ -56,6 +57,7 @@ type Engine struct {
 	c    Config
 	gate *admit.Gate
 	pool *pool.Pool
+	sums counters
 
 	running sync.WaitGroup // invocations
 	mu      sync.RWMutex   // guards closed against the start of invocations
@@ -90,6 +92,7 @@ func (e *Engine) Invoke(ctx context.Context, u *Unit, c Call) (*Outcome, error) 
 	}
 	defer e.running.Done()
 	if reason := e.gate.Enter(u.ARN, u.Key); reason != "" {
+		e.sums.throttles.Add(1)
 		return nil, &Throttle{Reason: reason}
 	}
 	defer e.gate.Leave(u.ARN, u.Key)
@@ -105,6 +108,7 @@ func (e *Engine) Invoke(ctx context.Context, u *Unit, c Call) (*Outcome, error) 
 		return nil, e.refusal(u, err)
 	}
 	out := in.outcome()
+	e.sums.count(out)
 	if in.reusable() {
 		e.pool.Give(slot)
 	} else {
@@ -123,7 +127,10 @@ func (e *Engine) refusal(u *Unit, err error) error {
 
 // Drain ends all sandboxes of the unit called key: the busy ones when they are
 // done. Provisioned ones are among them.
-func (e *Engine) Drain(key string) { e.pool.Drain(key) }
+func (e *Engine) Drain(key string) {
+	e.gate.Forget(key)
+	e.pool.Drain(key)
+}
 
 // Reserve gives the function its own n concurrent executions, and no more.
 func (e *Engine) Reserve(functionARN string, n int) { e.gate.Reserve(functionARN, n) }
@@ -147,14 +154,38 @@ func (e *Engine) Provisioned(key string) (ready int, failure string) {
 	return ready, failure
 }
 
-// Stats is what an Engine does now.
+// Stats is what an Engine does now, and has done.
 type Stats struct {
-	Running int                   // invocations
-	ByKey   map[string]pool.Stats // sandboxes
+	Running     int    // invocations
+	Invocations uint64 // that reached the code, so far
+	ColdStarts  uint64 // of them, those that were the first in their sandbox
+	Failures    uint64 // of them, those that were a failure of the code
+	Throttles   uint64 // refused for want of room, so far
+
+	ByKey map[string]pool.Stats // sandboxes
 }
 
-// Stats tells what the engine does now.
-func (e *Engine) Stats() Stats { return Stats{e.gate.Running(), e.pool.Stats()} }
+// counters are what Stats has of the past.
+type counters struct{ invocations, coldStarts, failures, throttles atomic.Uint64 }
+
+// count adds an invocation that has ended.
+func (c *counters) count(o *Outcome) {
+	c.invocations.Add(1)
+	if o.Report.Cold {
+		c.coldStarts.Add(1)
+	}
+	if o.Failure != nil {
+		c.failures.Add(1)
+	}
+}
+
+// Stats tells what the engine does now, and has done.
+func (e *Engine) Stats() Stats {
+	return Stats{
+		Running: e.gate.Running(), Invocations: e.sums.invocations.Load(), ColdStarts: e.sums.coldStarts.Load(),
+		Failures: e.sums.failures.Load(), Throttles: e.sums.throttles.Load(), ByKey: e.pool.Stats(),
+	}
+}
 
 // Close refuses further invocations, and returns when nothing runs any more. Running
 // invocations may finish until ctx ends; then they are killed. It does not

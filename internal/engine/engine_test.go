@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -253,6 +254,58 @@ func TestPlatformErrors(t *testing.T) {
 			t.Errorf("afterwards: %v", o.Failure)
 		}
 	}, echo())
+}
+
+func TestStats(t *testing.T) {
+	play(t, engine.Config{Concurrency: 1}, func(t *testing.T, e *engine.Engine, s *stage, u *engine.Unit) {
+		invoke(t, e, u, "x")
+		go e.Invoke(t.Context(), u, engine.Call{})
+		synctest.Wait()
+		e.Invoke(t.Context(), u, engine.Call{})
+		st := e.Stats()
+		if st.Running != 1 || st.ByKey[u.Key].Running != 1 || st.Invocations != 1 || st.ColdStarts != 1 || st.Failures != 0 || st.Throttles != 1 {
+			t.Errorf("while one runs: %+v", st)
+		}
+		time.Sleep(time.Minute)
+		st = e.Stats()
+		if st.Running != 0 || st.ByKey[u.Key].Idle != 1 || st.Invocations != 2 || st.ColdStarts != 1 || st.Failures != 1 {
+			t.Errorf("afterwards: %+v", st)
+		}
+	}, next, answer("1"), next, work(time.Second), fail("E", "{}"), next)
+}
+
+// TestStreaming: the caller has each part of the answer when it is written, and
+// what the code says at its end.
+func TestStreaming(t *testing.T) {
+	play(t, engine.Config{}, func(t *testing.T, e *engine.Engine, s *stage, u *engine.Unit) {
+		var got arrivals
+		o, err := e.Invoke(t.Context(), u, engine.Call{RequestID: "r-1", Answer: &got})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantFailure(t, o, "Function.Broke", `{"errorMessage":"m"}`)
+		if want := (arrivals{"0s one", "1s two", "2s three"}); !slices.Equal(got.since(o.Report.Start), want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}, next, stream(time.Second, "one", "two", "three"), next)
+}
+
+// arrivals are writes and the seconds when they came.
+type arrivals []string
+
+func (a *arrivals) Write(p []byte) (int, error) {
+	*a = append(*a, time.Now().Format(time.RFC3339Nano)+" "+string(p))
+	return len(p), nil
+}
+
+func (a *arrivals) since(start time.Time) arrivals {
+	var out arrivals
+	for _, w := range *a {
+		at, text, _ := strings.Cut(w, " ")
+		then, _ := time.Parse(time.RFC3339Nano, at)
+		out = append(out, then.Sub(start).Round(time.Second).String()+" "+text)
+	}
+	return out
 }
 
 func TestThrottle(t *testing.T) {

@@ -251,6 +251,22 @@ func TestEndpoint(t *testing.T) {
 	})
 }
 
+// TestRealFreeze: a frozen sandbox can be thawed, and ended.
+func TestRealFreeze(t *testing.T) {
+	onTiers(t, engine.Config{FreezeAfter: time.Millisecond}, func(t *testing.T, e *engine.Engine, u *engine.Unit) {
+		for range 3 {
+			o, _ := invoke(t, e, u, "x")
+			if o.Failure != nil {
+				t.Errorf("failure %s", o.Failure.Payload)
+			}
+			time.Sleep(100 * time.Millisecond) // it should be frozen now; if not, the test is only weaker
+		}
+		if st := e.Stats(); st.ColdStarts != 1 {
+			t.Errorf("%d cold starts, want 1", st.ColdStarts)
+		}
+	}) // Close meets it frozen
+}
+
 // BenchmarkWarmInvoke is one invocation in a sandbox that waits for it: real
 // process, real sockets, a runtime on net/http.
 func BenchmarkWarmInvoke(b *testing.B) {
@@ -276,6 +292,7 @@ func BenchmarkWarmInvoke(b *testing.B) {
 }
 
 func warm(b *testing.B, e *engine.Engine, u *engine.Unit) {
+	u.MemoryMB = 1769 // a whole processor: what is measured is the engine, not the limit
 	o, err := e.Invoke(b.Context(), u, engine.Call{RequestID: "r", Payload: []byte(`"x"`), Answer: io.Discard, Limit: 6291556})
 	if err != nil || o.Failure != nil {
 		b.Errorf("%+v, %v", o, err)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -43,6 +44,27 @@ func answer(body string) action {
 func fail(kind, body string) action {
 	return func(p *scripted) {
 		p.call("POST", "invocation/"+p.id+"/error", http.Header{"Lambda-Runtime-Function-Error-Type": {kind}}, body)
+	}
+}
+
+// stream posts a response in parts, with a pause before each but the first, and
+// an error at its end.
+func stream(pause time.Duration, parts ...string) action {
+	return func(p *scripted) {
+		r, w := io.Pipe()
+		go func() {
+			for i, part := range parts {
+				if i > 0 {
+					work(pause)(p)
+				}
+				io.WriteString(w, part)
+			}
+			w.Close()
+		}()
+		p.send("POST", "invocation/"+p.id+"/response", http.Header{"Lambda-Runtime-Function-Response-Mode": {"streaming"}}, r, http.Header{
+			"Lambda-Runtime-Function-Error-Type": {"Function.Broke"},
+			"Lambda-Runtime-Function-Error-Body": {base64.StdEncoding.EncodeToString([]byte(`{"errorMessage":"m"}`))},
+		})
 	}
 }
 
@@ -252,6 +274,10 @@ type scripted struct {
 // call makes one request of the Runtime API. It ends the process when it is
 // killed meanwhile.
 func (p *scripted) call(method, path string, h http.Header, body string) *http.Response {
+	return p.send(method, path, h, strings.NewReader(body), nil)
+}
+
+func (p *scripted) send(method, path string, h http.Header, body io.Reader, trailer http.Header) *http.Response {
 	if p.conn == nil {
 		p.box.mu.Lock()
 		l := p.box.ports[9001]
@@ -265,10 +291,11 @@ func (p *scripted) call(method, path string, h http.Header, body string) *http.R
 		p.conn, p.in = client, bufio.NewReader(client)
 		go func() { <-p.killed; client.Close() }()
 	}
-	r, err := http.NewRequest(method, "http://api/2018-06-01/runtime/"+path, strings.NewReader(body))
+	r, err := http.NewRequest(method, "http://api/2018-06-01/runtime/"+path, body)
 	if err != nil {
 		panic(err)
 	}
+	r.Trailer = trailer
 	for k, v := range h {
 		r.Header[k] = v
 	}

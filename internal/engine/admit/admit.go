@@ -105,6 +105,19 @@ func (g *Gate) Provision(name, key string, n int) {
 	g.tidy(name, f, key, u)
 }
 
+// Forget gives up what is set aside for key, whose function is not known to
+// the caller.
+func (g *Gate) Forget(key string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for name, f := range g.functions {
+		if u := f.keys[key]; u != nil {
+			g.change(f, u, func() { u.provisioned = 0 })
+			g.tidy(name, f, key, u)
+		}
+	}
+}
+
 // Running is how many invocations run, of all functions.
 func (g *Gate) Running() int {
 	g.mu.Lock()

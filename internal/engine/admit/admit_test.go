@@ -96,6 +96,19 @@ func TestProvisioned(t *testing.T) {
 	enter(t, g, "a", "a2", Account)
 }
 
+func TestForget(t *testing.T) {
+	g := New(3)
+	g.Provision("a", "a1", 2)
+	g.Provision("b", "b1", 1)
+	enter(t, g, "a", "a1", "")
+	g.Forget("a1")
+	enter(t, g, "c", "c1", "") // the place that a1 does not use
+	enter(t, g, "c", "c1", Account)
+	g.Leave("a", "a1")
+	enter(t, g, "c", "c1", "")
+	enter(t, g, "b", "b1", "")
+}
+
 func TestProvisionedInsideReserved(t *testing.T) {
 	g := New(10)
 	g.Reserve("a", 3)

@@ -52,10 +52,11 @@ type Result struct {
 // A Server is the Runtime API of one sandbox.
 type Server struct {
 	http    *http.Server
-	serving sync.WaitGroup
+	serving sync.WaitGroup // Serve's goroutines, and requests
 
-	mu  sync.Mutex // guards run, and the *run's fields that say so
-	run *run
+	mu     sync.Mutex // guards what follows
+	run    *run
+	closed bool
 }
 
 // New makes a Server. It refuses every call until Reset.
@@ -77,8 +78,12 @@ func (s *Server) Serve(l net.Listener) {
 // Requests that the old one left open end.
 func (s *Server) Reset() { s.replace(newRun(started)) }
 
-// Close ends every request and stops serving.
+// Close ends every request and stops serving. When it returns, nothing is at
+// work any more.
 func (s *Server) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.replace(newRun(gone))
 	s.http.Close()
 	s.serving.Wait()
@@ -90,6 +95,18 @@ func (s *Server) replace(r *run) {
 	s.run = r
 	s.mu.Unlock()
 	close(old.over)
+}
+
+// enter counts one more request, and returns the run that it belongs to; nil
+// when the Server is closed.
+func (s *Server) enter() *run {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.serving.Add(1)
+	return s.run
 }
 
 func (s *Server) current() *run {

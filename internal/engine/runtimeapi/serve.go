@@ -11,12 +11,16 @@ const base = "/2018-06-01/runtime/"
 
 // serve routes by hand: there are few paths, and one of them is hot.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	run := s.enter()
+	if run == nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer s.serving.Done()
 	rest, ok := strings.CutPrefix(r.URL.Path, base)
 	if !ok {
 		s.elsewhere(w, r)
 		return
 	}
-	run := s.current()
 	method, serve := s.route(run, rest)
 	switch {
 	case serve == nil:
