@@ -19,8 +19,10 @@ func BenchmarkInvoke(b *testing.B) {
 	r := httptest.NewRequest("POST", "http://localhost/v1/things/f/invocations", nil)
 	sigv4.Sign(r, []byte(body), sigv4.Credentials{AccessKeyID: "AKID", SecretAccessKey: "secret"}, "us-east-1", "things", now)
 	gate := sigv4.Verifier{
-		Now:    func() time.Time { return now },
-		Lookup: func(context.Context, string, string) (string, wire.Caller, error) { return "secret", wire.Caller{}, nil },
+		Now: func() time.Time { return now },
+		Lookup: func(context.Context, string, string) (string, wire.Caller, error) {
+			return "secret", wire.Caller{}, nil
+		},
 	}.Gate
 	s := service()
 	h := wire.Front{Services: []wire.Service{s}, Gate: gate}.Handler()
