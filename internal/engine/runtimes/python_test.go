@@ -308,6 +308,11 @@ func TestPythonWrapper(t *testing.T) {
 		l := launch(t, f)
 		equal(t, "exit status of a missing wrapper", l.exit(), 127)
 		equal(t, "output", l.out.String(), l.path(optRoot)+"/none: does not exist\n")
+
+		f.env = map[string]string{"AWS_LAMBDA_EXEC_WRAPPER": "/var/runtime/bootstrap.py"}
+		l = launch(t, f)
+		equal(t, "exit status of a wrapper that is no program", l.exit(), 126)
+		equal(t, "output", l.out.String(), l.path(runtimeRoot)+"/bootstrap.py: is not an executable\n")
 	})
 }
 
