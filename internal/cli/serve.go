@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -35,7 +38,8 @@ Running invocations may end before the server stops; a second Ctrl-C stops it at
 				return err
 			}
 			slog.SetDefault(log)
-			return p.serve(c.Context(), o)
+			p.greet(o)
+			return busy(p.serve(c.Context(), o), o.Listen)
 		},
 	}
 	f := c.Flags()
@@ -47,6 +51,24 @@ Running invocations may end before the server stops; a second Ctrl-C stops it at
 	f.StringVar(&level, "log-level", "info", "debug, info, warn, error")
 	f.StringVar(&format, "log-format", "text", "text, json")
 	return c
+}
+
+// greet tells a person, not a service manager's log, how to go on.
+func (p *program) greet(o ServeOptions) {
+	if p.errTerm {
+		fmt.Fprintf(p.err, "%s in another terminal, point AWS clients here:  eval \"$(mayfly env%s)\"\n", p.paintErr(green, "mayfly:"), p.dataFlag())
+	}
+	if o.AuthOff {
+		slog.Warn("signatures are not checked: every program on this machine may do anything here", "auth", "off")
+	}
+}
+
+// busy explains an address that is taken.
+func busy(err error, listen string) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	return fail("%s is taken by another program", listen).next("is a server running already? see `mayfly list`; or choose another address with --listen")
 }
 
 // authOff reads --auth. Off is for one person on one machine: whoever reaches

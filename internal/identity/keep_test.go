@@ -142,7 +142,7 @@ func TestUsedIsNotedNowAndThen(t *testing.T) {
 	must[Identity](t)(b.Create(t.Context(), Identity{Kind: User, Name: "ann", Path: "/"}))
 	k := must[Key](t)(b.AddKey(t.Context(), "ann"))
 	use := func(region string) Key {
-		if err := b.Used(t.Context(), Principal{AccessKeyID: k.ID}, region, "lambda"); err != nil {
+		if err := b.Used(t.Context(), k.ID, region, "lambda"); err != nil {
 			t.Fatal(err)
 		}
 		return must[Key](t)(b.Key(t.Context(), k.ID))
@@ -157,6 +157,12 @@ func TestUsedIsNotedNowAndThen(t *testing.T) {
 	now = now.Add(time.Second)
 	if got := use("eu-west-1"); got.UsedRegion != "eu-west-1" {
 		t.Errorf("not noted: %+v", got)
+	}
+	b.db = readOnly{b.db}
+	for _, id := range []string{b.Root().AccessKeyID, "ASIAAAAAAAAAAAAAAAAA", "AKIAUNKNOWN", ""} {
+		if err := b.Used(t.Context(), id, "us-east-1", "lambda"); err != nil {
+			t.Errorf("%q: %v", id, err)
+		}
 	}
 }
 

@@ -127,13 +127,13 @@ func (b *Book) DeleteKey(ctx context.Context, user, id string) error {
 }
 
 // Used notes that a key signed a request, at most every quarter of an hour. It
-// is called once the signature was verified, and is cheap for keys that it has
-// nothing to note of.
-func (b *Book) Used(ctx context.Context, p Principal, region, service string) error {
-	if p.Root || p.Grant.Role != "" || strings.HasPrefix(p.AccessKeyID, "ASIA") {
+// is called once the signature was verified, and does nothing for the root key
+// and for sessions, which IAM tells no last use of.
+func (b *Book) Used(ctx context.Context, accessKeyID, region, service string) error {
+	if accessKeyID == b.root.AccessKeyID || !strings.HasPrefix(accessKeyID, "AKIA") {
 		return nil
 	}
-	k, err := b.Key(ctx, p.AccessKeyID)
+	k, err := b.Key(ctx, accessKeyID)
 	if errors.Is(err, store.ErrNoRows) || err == nil && b.now().Sub(k.Used) < usedEvery {
 		return nil
 	}
@@ -142,7 +142,7 @@ func (b *Book) Used(ctx context.Context, p Principal, region, service string) er
 	}
 	return b.db.Update(ctx, func(tx store.Tx) error {
 		_, err := tx.Exec(`UPDATE identity_keys SET used = ?, used_region = ?, used_service = ? WHERE id = ?`,
-			b.now().Unix(), region, service, p.AccessKeyID)
+			b.now().Unix(), region, service, accessKeyID)
 		return err
 	})
 }
