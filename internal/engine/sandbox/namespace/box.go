@@ -15,13 +15,8 @@ import (
 
 // A box is one sandbox.
 type box struct {
-	tier  *Tier
-	spec  sandbox.Spec
-	slot  int
-	group group
-	net   *os.File // network namespace; nil when it belongs to the first holder
-	way   *way     // out; nil without
-	relay *relay   // of questions about names; nil where none is needed
+	*blank
+	spec sandbox.Spec
 
 	mu          sync.Mutex // guards what is below; held while something starts or ends
 	closed      bool
@@ -41,11 +36,14 @@ func (t *Tier) Open(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, er
 	if !validID.MatchString(spec.ID) {
 		return nil, fmt.Errorf("namespace: %q cannot be a sandbox's name", spec.ID)
 	}
-	slot, err := t.slot()
-	if err != nil {
-		return nil, fmt.Errorf("namespace: open sandbox %s: %w", spec.ID, err)
+	k := t.reserve.take(spec.Outbound)
+	if k == nil {
+		var err error
+		if k, err = t.newBlank(ctx, spec.Outbound); err != nil {
+			return nil, fmt.Errorf("namespace: open sandbox %s: %w", spec.ID, err)
+		}
 	}
-	b := &box{tier: t, spec: spec, slot: slot, running: map[*proc]bool{}}
+	b := &box{blank: k, spec: spec, running: map[*proc]bool{}}
 	if err := b.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("namespace: open sandbox %s: %w", spec.ID, err), b.Close())
 	}
@@ -53,48 +51,16 @@ func (t *Tier) Open(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, er
 }
 
 func (b *box) open(ctx context.Context) (err error) {
-	if b.group, err = b.tier.groups.make(b.spec.ID); err != nil {
-		return fmt.Errorf("make control group: %w", err)
-	}
 	if err := b.group.limit(b.spec); err != nil {
 		return fmt.Errorf("set limits: %w", err)
 	}
-	if b.tier.root {
-		if err := b.connect(); err != nil {
-			return err
-		}
-	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.hold(ctx)
-}
-
-// connect makes the network namespace, and the way out.
-func (b *box) connect() (err error) {
-	if b.net, err = newNetns(); err != nil {
-		return err
-	}
-	if !b.spec.Outbound {
-		return nil
-	}
-	n := b.tier.out()
-	if n == nil {
-		return nil
-	}
-	if b.way, err = n.open(b.net); err != nil {
-		return err
-	}
-	if up := b.tier.names.upstream; up != "" {
-		b.relay, err = newRelay(b.net, up)
-	}
-	return err
+	return b.furnish(ctx)
 }
 
 // Path is target: a sandbox has a root of its own.
 func (b *box) Path(target string) string { return target }
-
-// uid is whom code runs as.
-func (b *box) uid() int { return b.tier.uids + b.slot }
 
 // Listen listens inside. The listener works from out here, because a socket
 // stays where it was made.
@@ -188,7 +154,9 @@ func (b *box) kill() error {
 		errs = b.group.freeze(false)
 		b.frozen = false
 	}
-	b.holder.end()
+	errs = errors.Join(errs, b.joiner.end())
+	b.joiner = nil
+	errs = errors.Join(errs, b.holder.end())
 	b.holder = nil
 	for p := range b.running {
 		<-p.done
@@ -213,17 +181,10 @@ func (b *box) Close() error {
 		l.Close()
 	}
 	errs := b.kill()
-	b.relay.close()
-	b.way.close()
-	for _, f := range []*os.File{b.mnt, b.net} {
-		if f != nil {
-			f.Close()
-		}
+	if b.mnt != nil {
+		b.mnt.Close()
 	}
-	if b.group != nil {
-		errs = errors.Join(errs, b.group.remove())
-	}
-	b.tier.release(b.slot)
+	errs = errors.Join(errs, b.blank.close())
 	if errs != nil {
 		return fmt.Errorf("namespace: close: %w", errs)
 	}

@@ -21,21 +21,21 @@ func machine() []byte {
 		0x4c, 0x8b, 0x53, 0x20, //             mov r10, [rbx+32]
 		0x4c, 0x8b, 0x43, 0x28, //             mov r8, [rbx+40]
 		0x4c, 0x8b, 0x4b, 0x30, //             mov r9, [rbx+48]
+		0x4c, 0x8b, 0x63, 0x38, //             mov r12, [rbx+56]   ; control: the call may read a new program
 		0x0f, 0x05, //                         syscall
 		0x48, 0x3d, 0x01, 0xf0, 0xff, 0xff, // cmp rax, -4095
-		0x73, 0x1a, //                         jae fail            ; an errno
+		0x73, 0x16, //                         jae fail            ; an errno
 		0x48, 0x85, 0xc0, //                   test rax, rax
-		0x74, 0x0f, //                         jz next
-		0x48, 0x8b, 0x4b, 0x38, //             mov rcx, [rbx+56]   ; where a result
-		0x48, 0x83, 0xe1, 0xc0, //             and rcx, -64        ; that is not 0 leads,
-		0x74, 0x05, //                         jz next             ; if anywhere
-		0x48, 0x89, 0xcb, //                   mov rbx, rcx
+		0x74, 0x0b, //                         jz next
+		0x49, 0x83, 0xe4, 0xc0, //             and r12, -64        ; where a result that is not
+		0x74, 0x05, //                         jz next             ; 0 leads, if anywhere
+		0x4c, 0x89, 0xe3, //                   mov rbx, r12
 		0xeb, 0xc7, //                         jmp loop
 		// next:
 		0x48, 0x83, 0xc3, 0x40, //             add rbx, 64
 		0xeb, 0xc1, //                         jmp loop
 		// fail:
-		0xf6, 0x43, 0x38, 0x01, //             test byte [rbx+56], 1
+		0x41, 0xf6, 0xc4, 0x01, //             test r12b, 1
 		0x75, 0xf4, //                         jnz next            ; it may fail
 		0x50,                         //       push rax            ; -errno
 		0x53,                         //       push rbx            ; which call

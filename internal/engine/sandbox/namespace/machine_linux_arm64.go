@@ -21,21 +21,20 @@ func machine() []byte {
 		0xa9408660, // ldp x0, x1, [x19, 8] ; arguments
 		0xa9418e62, // ldp x2, x3, [x19, 24]
 		0xa9429664, // ldp x4, x5, [x19, 40]
+		0xf9401e74, // ldr x20, [x19, 56]   ; control: the call may read a new program
 		0xd4000001, // svc #0
 		0xb13ffc1f, // cmn x0, #4095
-		0x54000122, // b.cs fail            ; an errno
-		0xb40000c0, // cbz x0, next
-		0xf9401e69, // ldr x9, [x19, 56]    ; where a result
-		0x927ae529, // and x9, x9, #-64     ; that is not 0 leads,
-		0xb4000069, // cbz x9, next         ; if anywhere
+		0x54000102, // b.cs fail            ; an errno
+		0xb40000a0, // cbz x0, next
+		0x927ae689, // and x9, x20, #-64    ; where a result that is not
+		0xb4000069, // cbz x9, next         ; 0 leads, if anywhere
 		0xaa0903f3, // mov x19, x9
 		0x17fffff4, // b loop
 		// next:
 		0x91010273, // add x19, x19, #64
 		0x17fffff2, // b loop
 		// fail:
-		0xf9401e69, // ldr x9, [x19, 56]
-		0x3707ffa9, // tbnz w9, #0, next    ; it may fail
+		0x3707ffd4, // tbnz w20, #0, next   ; it may fail
 		0xa9bf03f3, // stp x19, x0, [sp, -16]! ; which call, -errno
 		0xb27a03e8, // mov x8, #64          ; write(
 		0xb24007e0, // mov x0, #3           ;   control,

@@ -3,18 +3,25 @@
 package namespace
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox/sandboxtest"
 )
 
+// newTestTier prepares nothing ahead, so that what is left can be counted.
 func newTestTier(t testing.TB, dir string) *Tier {
+	t.Helper()
+	return newReservedTier(t, dir, -1)
+}
+
+func newReservedTier(t testing.TB, dir string, reserve int) *Tier {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
 	}
-	tier, err := New(Config{StateDir: dir})
+	tier, err := New(Config{StateDir: dir, Reserve: reserve})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,10 +35,14 @@ func newTestTier(t testing.TB, dir string) *Tier {
 
 func TestSuite(t *testing.T) {
 	theWorld(t)
-	sandboxtest.Run(t, newTestTier(t, t.TempDir()), sandboxtest.Traits{
-		Isolated: true, Memory: true, PIDs: true, Tmp: true, CPU: true})
+	for _, reserve := range []int{-1, 3} {
+		t.Run(fmt.Sprintf("Reserve%d", max(reserve, 0)), func(t *testing.T) {
+			tier := newReservedTier(t, t.TempDir(), reserve)
+			sandboxtest.Run(t, tier, sandboxtest.Traits{Isolated: true, Memory: true, PIDs: true, Tmp: true, CPU: true})
+		})
+	}
 }
 
 func BenchmarkOpenStartEcho(b *testing.B) {
-	sandboxtest.Bench(b, newTestTier(b, b.TempDir()))
+	sandboxtest.Bench(b, newReservedTier(b, b.TempDir(), 4))
 }

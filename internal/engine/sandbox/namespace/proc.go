@@ -98,21 +98,53 @@ func openPidfd(pid int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "process"), nil
 }
 
-// join clones a process that enters the control group and the namespaces, and
-// there clones the one that becomes the command. That one is our child, too.
-func (b *box) join(ctx context.Context, cmd sandbox.Command, ends [2]*os.File) (int, error) {
+// newJoiner starts a process in the sandbox's control group, and nowhere else,
+// that waits to be told what to become. Entering a control group of version 1 can take
+// 15 ms, so it is done ahead.
+func (k *blank) newJoiner(ctx context.Context) (*machineProcess, error) {
 	attr := &syscall.SysProcAttr{}
-	if f := b.group.birth(); f != nil {
+	if f := k.group.birth(); f != nil {
 		attr.UseCgroupFD, attr.CgroupFD = true, int(f.Fd())
 	}
-	files := append([]*os.File{b.holder.pidfd}, b.group.attach()...)
-	m, err := b.tier.spawn(attr, [3]*os.File{nil, ends[0], ends[1]}, files...)
+	files := k.group.attach()
+	m, err := k.tier.spawn(attr, files...)
 	if err != nil {
-		return 0, err
+		return nil, err
+	}
+	p := &program{}
+	zero := p.str("0")
+	for i := range files {
+		p.do("enter control group", unix.SYS_WRITE, num(firstFD+i), zero, num(1))
+	}
+	p.do("close files", unix.SYS_CLOSE_RANGE, num(controlFD+1), num(^uint32(0)), num(0))
+	p.do("close on execution", unix.SYS_FCNTL, num(controlFD), num(unix.F_SETFD), num(unix.FD_CLOEXEC))
+	p.chain()
+	if err := m.chained(ctx, p); err != nil {
+		return nil, errors.Join(err, m.end())
+	}
+	return m, nil
+}
+
+// join lets a process in the control group enter the namespaces, and clone
+// there the one that becomes the command. That one is our child, too.
+func (b *box) join(ctx context.Context, cmd sandbox.Command, ends [2]*os.File) (int, error) {
+	m := b.joiner
+	b.joiner = nil
+	if m == nil {
+		var err error
+		if m, err = b.newJoiner(ctx); err != nil {
+			return 0, err
+		}
 	}
 	defer func() { m.control.Close(); reap(m.pid) }()
-	p := b.joinProgram(cmd, len(b.group.attach()))
-	if err := m.run(ctx, p); err != nil {
+	files := []*os.File{b.holder.pidfd, b.tier.null, b.tier.null}
+	for i, w := range ends {
+		if w != nil {
+			files[1+i] = w
+		}
+	}
+	p := b.joinProgram(cmd)
+	if err := errors.Join(m.run(ctx, p), m.send(files...)); err != nil {
 		_ = unix.Kill(m.pid, unix.SIGKILL)
 		return 0, err
 	}
@@ -141,21 +173,19 @@ func joined(ctx context.Context, m *machineProcess, p *program) (pid int, failed
 }
 
 // joinProgram is what the two processes do.
-func (b *box) joinProgram(cmd sandbox.Command, groups int) *program {
-	const holderFD, firstGroupFD = firstFD, firstFD + 1
+func (b *box) joinProgram(cmd sandbox.Command) *program {
+	const holderFD, stdoutFD, stderrFD = controlFD + 1, controlFD + 2, controlFD + 3
 	p := &program{}
-	p.do("close on execution", unix.SYS_FCNTL, num(controlFD), num(unix.F_SETFD), num(unix.FD_CLOEXEC))
-	zero := p.str("0")
-	for i := range groups {
-		p.do("enter control group", unix.SYS_WRITE, num(firstGroupFD+i), zero, num(1))
-	}
+	p.receive(3)
+	p.do("set stdout", unix.SYS_DUP3, num(stdoutFD), num(1), num(0))
+	p.do("set stderr", unix.SYS_DUP3, num(stderrFD), num(2), num(0))
 	p.do("enter namespaces", unix.SYS_SETNS, num(holderFD),
 		num(unix.CLONE_NEWPID|unix.CLONE_NEWNS|unix.CLONE_NEWIPC|unix.CLONE_NEWUTS|unix.CLONE_NEWNET))
 	p.do("close files", unix.SYS_CLOSE_RANGE, num(controlFD+1), num(^uint32(0)), num(0))
 	cell := p.words(num(0), num(0))
 	p.do("clone", unix.SYS_CLONE, num(unix.CLONE_PARENT|unix.CLONE_PARENT_SETTID|uint64(unix.SIGCHLD)), num(0), cell.at(8))
 	clone := len(p.calls) - 1
-	p.become(b, cmd)
+	p.become(b.blank, cmd)
 	p.calls[clone].jump = len(p.calls)
 	p.do("report", unix.SYS_WRITE, num(controlFD), cell, num(reportSize))
 	p.exit(0)
@@ -163,17 +193,17 @@ func (b *box) joinProgram(cmd sandbox.Command, groups int) *program {
 }
 
 // become turns a process into the command.
-func (p *program) become(b *box, cmd sandbox.Command) {
+func (p *program) become(k *blank, cmd sandbox.Command) {
 	p.do("setsid", unix.SYS_SETSID)
 	p.limits()
-	p.drop(b.uid())
+	p.drop(k.uid())
 	p.do("umask", unix.SYS_UMASK, num(0o022))
 	dir := cmd.Dir
 	if dir == "" {
 		dir = "/tmp"
 	}
 	p.do("chdir "+dir, unix.SYS_CHDIR, p.str(dir))
-	p.filter(b.tier.filter)
+	p.filter(k.tier.filter)
 	args, env := p.strs(cmd.Args), p.strs(cmd.Env)
 	files := candidates(cmd)
 	for _, f := range files[:len(files)-1] {

@@ -25,7 +25,7 @@ type call struct {
 	nr      uintptr
 	args    []arg
 	mayFail bool
-	jump    int // when positive, the call that follows when the result is not 0
+	jump    int // when not 0, the call that follows when the result is not 0: see restart
 }
 
 // An arg is a number, or a place in the program's data.
@@ -36,6 +36,9 @@ type arg struct {
 
 // callSize is the encoded size of a call: number, six arguments, control.
 const callSize = 64
+
+// restart is the jump to the first call.
+const restart = -1
 
 // num makes a number an argument.
 func num[T ~int | ~int32 | ~int64 | ~uint32 | ~uint64 | ~uintptr](n T) arg {
@@ -107,7 +110,10 @@ func (p *program) encode() ([]byte, error) {
 		for i, a := range c.args {
 			words[1+i] = address(a)
 		}
-		if c.jump > 0 {
+		switch {
+		case c.jump == restart:
+			words[7] = programBase
+		case c.jump > 0:
 			words[7] = uint64(programBase + c.jump*callSize)
 		}
 		if c.mayFail {
@@ -158,6 +164,15 @@ func (p *program) value(b []byte) (int64, error) {
 func (p *program) report(v int64) {
 	cell := p.words(num(0), num(v))
 	p.do("report", unix.SYS_WRITE, num(controlFD), cell, num(reportSize))
+}
+
+// chain says that the program is done, and waits for the next one, which takes
+// its place. The end of the control socket ends the process.
+func (p *program) chain() {
+	p.report(0)
+	p.do("read the next program", unix.SYS_READ, num(controlFD), num(programBase), num(programRoom))
+	p.calls[len(p.calls)-1].jump = restart
+	p.exit(0)
 }
 
 // exit ends the program.

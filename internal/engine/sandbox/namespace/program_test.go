@@ -31,7 +31,7 @@ func bare(t testing.TB) *Tier {
 // runProgram runs p in a process of its own.
 func runProgram(t testing.TB, p *program) (values []int64, err error, ws unix.WaitStatus) {
 	t.Helper()
-	m, err := bare(t).spawn(&syscall.SysProcAttr{}, [3]*os.File{})
+	m, err := bare(t).spawn(&syscall.SysProcAttr{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,6 +101,57 @@ func TestProgramPassesPointers(t *testing.T) {
 	_, err, ws := runProgram(t, p)
 	if err != nil || ws.ExitStatus() != 9 {
 		t.Errorf("%v, %v", err, ws.ExitStatus())
+	}
+}
+
+func TestProgramsChain(t *testing.T) {
+	m, err := bare(t).spawn(&syscall.SysProcAttr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.end()
+	for range 3 {
+		p := &program{}
+		p.bytes(make([]byte, 1000)) // the next one is smaller, or not
+		p.chain()
+		if err := m.chained(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := &program{}
+	p.receive(2)
+	p.do("dup", unix.SYS_DUP3, num(6), num(50), num(0)) // 5 and 6 are the lowest
+	p.report(7)
+	p.exit(0)
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if err := errors.Join(m.run(t.Context(), p), m.send(null, null)); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := m.next(t.Context(), p); v != 7 || err != nil {
+		t.Errorf("%d, %v", v, err)
+	}
+}
+
+// TestMachineEndsWithItsControl leaves a machine without a program.
+func TestMachineEndsWithItsControl(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		m, err := bare(t).spawn(&syscall.SysProcAttr{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !first {
+			p := &program{}
+			p.chain()
+			if err := m.chained(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.control.Close()
+		reap(m.pid) // returns
 	}
 }
 

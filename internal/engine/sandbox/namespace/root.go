@@ -43,6 +43,10 @@ type builder struct {
 	root bool            // whether we are the machine's root
 }
 
+func newBuilder(t *Tier) *builder {
+	return &builder{program: &program{}, made: map[string]bool{}, root: t.root}
+}
+
 // dir makes a folder, with those above it. Where a mount holds it already, that
 // one has to have it: making fails, and the mount that follows tells.
 func (b *builder) dir(target string) {

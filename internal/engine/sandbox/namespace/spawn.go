@@ -31,7 +31,7 @@ type machineProcess struct {
 
 // spawn starts the machine with files as its descriptors from firstFD on, in new
 // namespaces by attr's flags.
-func (t *Tier) spawn(attr *syscall.SysProcAttr, stdio [3]*os.File, files ...*os.File) (*machineProcess, error) {
+func (t *Tier) spawn(attr *syscall.SysProcAttr, files ...*os.File) (*machineProcess, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
@@ -44,11 +44,6 @@ func (t *Tier) spawn(attr *syscall.SysProcAttr, stdio [3]*os.File, files ...*os.
 	}
 	control := os.NewFile(uintptr(pair[0]), "control")
 	fds := []uintptr{t.null.Fd(), t.null.Fd(), t.null.Fd(), uintptr(pair[1]), t.image.Fd()}
-	for i, f := range stdio {
-		if f != nil {
-			fds[i] = f.Fd()
-		}
-	}
 	for _, f := range files {
 		fds = append(fds, f.Fd())
 	}
@@ -72,6 +67,47 @@ func (m *machineProcess) run(ctx context.Context, p *program) error {
 		return fmt.Errorf("send program: %w", err)
 	}
 	return nil
+}
+
+// chained runs a program that ends with chain, up to there.
+func (m *machineProcess) chained(ctx context.Context, p *program) error {
+	if err := m.run(ctx, p); err != nil {
+		return err
+	}
+	_, err := m.next(ctx, p)
+	if errors.Is(err, io.EOF) {
+		return errors.New("the process was killed")
+	}
+	return err
+}
+
+// send passes open files, to a program that receives them.
+func (m *machineProcess) send(files ...*os.File) error {
+	var fds []int
+	for _, f := range files {
+		fds = append(fds, int(f.Fd()))
+	}
+	raw, err := m.control.SyscallConn()
+	if err != nil {
+		return err
+	}
+	werr := raw.Write(func(fd uintptr) bool {
+		err = unix.Sendmsg(int(fd), []byte{0}, unix.UnixRights(fds...), nil, 0)
+		return !errors.Is(err, unix.EAGAIN)
+	})
+	if err := errors.Join(werr, err); err != nil {
+		return fmt.Errorf("send files: %w", err)
+	}
+	return nil
+}
+
+// receive is the other end of send, for n files: they get the lowest free
+// descriptors.
+func (p *program) receive(n int) {
+	room := unix.CmsgSpace(4 * n)
+	vec := p.words(p.bytes(make([]byte, 8)), num(1))                                            // struct iovec
+	msg := p.words(num(0), num(0), vec, num(1), p.bytes(make([]byte, room)), num(room), num(0)) // struct msghdr
+	p.do("receive files", unix.SYS_RECVMSG, num(controlFD), msg, num(unix.MSG_CMSG_CLOEXEC))
 }
 
 // next returns the program's next report. io.EOF says that there will be none.
@@ -105,11 +141,14 @@ func (m *machineProcess) bound(ctx context.Context) {
 	_ = m.control.SetDeadline(d)
 }
 
-// end kills the process and reaps it.
-func (m *machineProcess) end() {
-	m.control.Close()
-	_ = unix.Kill(m.pid, unix.SIGKILL)
+// end kills the process and reaps it. It may be nil.
+func (m *machineProcess) end() error {
+	if m == nil {
+		return nil
+	}
+	err := unix.Kill(m.pid, unix.SIGKILL)
 	reap(m.pid)
+	return errors.Join(err, m.control.Close())
 }
 
 // reap waits for a child that is about to end.

@@ -21,6 +21,7 @@ import (
 type Config struct {
 	StateDir string       // a folder of its own, made when missing; one server at a time
 	Log      *slog.Logger // nil: the default
+	Reserve  int          // how many sandboxes to prepare ahead: 0 is 4, negative none
 }
 
 // A Tier makes sandboxes out of namespaces, control groups and seccomp.
@@ -36,6 +37,8 @@ type Tier struct {
 	groups groups
 	disks  *disks // nil: /tmp is a tmpfs
 	names  resolver
+
+	reserve *reserve
 
 	natOnce sync.Once // makes nat, when the first sandbox wants out
 	nat     *nat      // nil when there is no way
@@ -74,6 +77,10 @@ func New(c Config) (*Tier, error) {
 		t.Close()
 		return nil, fmt.Errorf("namespace: this machine does not allow it: %w", err)
 	}
+	t.reserve.size = max(c.Reserve, 0)
+	if c.Reserve == 0 {
+		t.reserve.size = 4
+	}
 	return t, nil
 }
 
@@ -111,6 +118,7 @@ func newTier(c Config) (*Tier, error) {
 	if t.log == nil {
 		t.log = slog.Default()
 	}
+	t.reserve = &reserve{tier: t}
 	t.findGroups()
 	t.findDisks()
 	return t, nil
@@ -151,7 +159,7 @@ func (t *Tier) findDisks() {
 
 // probe makes a sandbox and runs nothing in it.
 func (t *Tier) probe() error {
-	s, err := t.Open(context.Background(), sandbox.Spec{ID: fmt.Sprintf("probe-%d", os.Getpid()), TmpMB: 1})
+	s, err := t.Open(context.Background(), sandbox.Spec{ID: "probe", TmpMB: 1})
 	if err != nil {
 		return err
 	}
@@ -200,7 +208,7 @@ func (t *Tier) Sweep(ctx context.Context) error {
 
 // Close frees what the tier holds.
 func (t *Tier) Close() error {
-	err := t.groups.close()
+	err := errors.Join(t.reserve.close(), t.groups.close())
 	if t.nat != nil {
 		err = errors.Join(err, t.nat.close())
 	}

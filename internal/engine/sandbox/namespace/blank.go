@@ -1,0 +1,191 @@
+//go:build linux && (amd64 || arm64)
+
+package namespace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+)
+
+// A blank is what a sandbox has before anything is known of it but whether it
+// may reach the outside: most of the work, done ahead of requests.
+type blank struct {
+	tier     *Tier
+	slot     int
+	outbound bool
+	group    group
+	net      *os.File        // network namespace
+	way      *way            // out; nil without
+	relay    *relay          // of questions about names; nil where none is needed
+	init     *machineProcess // the first process, with the beginnings of a file system, until the sandbox has it
+	joiner   *machineProcess // what becomes the first command, until it does
+}
+
+// newBlank makes one.
+func (t *Tier) newBlank(ctx context.Context, outbound bool) (*blank, error) {
+	slot, err := t.slot()
+	if err != nil {
+		return nil, err
+	}
+	k := &blank{tier: t, slot: slot, outbound: outbound}
+	if err := k.open(ctx); err != nil {
+		return nil, errors.Join(err, k.close())
+	}
+	return k, nil
+}
+
+func (k *blank) open(ctx context.Context) (err error) {
+	if k.group, err = k.tier.groups.make(strconv.Itoa(k.slot)); err != nil {
+		return fmt.Errorf("make control group: %w", err)
+	}
+	if err := k.connect(); err != nil {
+		return err
+	}
+	if k.init, err = k.newHolder(ctx); err != nil {
+		return err
+	}
+	k.joiner, err = k.newJoiner(ctx)
+	return err
+}
+
+// connect makes the network namespace, and the way out.
+func (k *blank) connect() (err error) {
+	if k.net, err = newNetns(); err != nil {
+		return err
+	}
+	if !k.outbound {
+		return nil
+	}
+	n := k.tier.out()
+	if n == nil {
+		return nil
+	}
+	if k.way, err = n.open(k.net); err != nil {
+		return err
+	}
+	if up := k.tier.names.upstream; up != "" {
+		k.relay, err = newRelay(k.net, up)
+	}
+	return err
+}
+
+// uid is whom code runs as.
+func (k *blank) uid() int { return k.tier.uids + k.slot }
+
+// close gives everything back. The processes that a sandbox had are gone.
+func (k *blank) close() error {
+	errs := errors.Join(k.init.end(), k.joiner.end())
+	k.init, k.joiner = nil, nil
+	k.relay.close()
+	k.way.close()
+	if k.net != nil {
+		k.net.Close()
+	}
+	if k.group != nil {
+		errs = errors.Join(errs, k.group.remove())
+	}
+	k.tier.release(k.slot)
+	return errs
+}
+
+// A reserve keeps a few blanks ready. It fills up in the background, from the
+// first Open on, with blanks of the kind that was wanted last.
+type reserve struct {
+	tier *Tier
+	size int
+	wg   sync.WaitGroup // fillers
+
+	mu       sync.Mutex // guards what is below
+	ready    []*blank
+	outbound bool
+	filling  bool
+	closed   bool
+}
+
+// take returns a blank, or nil when there is none of that kind.
+func (r *reserve) take(outbound bool) (k *blank) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.outbound = outbound
+	if i := r.find(outbound); i >= 0 {
+		k = r.ready[i]
+		r.ready = slices.Delete(r.ready, i, i+1)
+	}
+	if !r.filling && !r.closed && r.lacks() {
+		r.filling = true
+		r.wg.Go(r.fill)
+	}
+	return k
+}
+
+// find returns where there is a blank of a kind; r.mu is held.
+func (r *reserve) find(outbound bool) int {
+	return slices.IndexFunc(r.ready, func(k *blank) bool { return k.outbound == outbound })
+}
+
+// lacks tells whether another blank has to be made; r.mu is held.
+func (r *reserve) lacks() bool {
+	return len(r.ready) < r.size || (r.size > 0 && r.find(!r.outbound) >= 0)
+}
+
+// fill makes blanks until there are enough. When that fails the next Open
+// meets the error, and tells it.
+func (r *reserve) fill() {
+	for {
+		r.mu.Lock()
+		if r.closed || !r.lacks() {
+			r.filling = false
+			r.mu.Unlock()
+			return
+		}
+		outbound := r.outbound
+		var other *blank
+		if i := r.find(!outbound); i >= 0 {
+			other = r.ready[i]
+			r.ready = slices.Delete(r.ready, i, i+1)
+		}
+		r.mu.Unlock()
+		if err := r.replace(other, outbound); err != nil {
+			r.mu.Lock()
+			r.filling = false
+			r.mu.Unlock()
+			return
+		}
+	}
+}
+
+// replace makes one blank, and closes one of the other kind, if any.
+func (r *reserve) replace(other *blank, outbound bool) error {
+	if other != nil {
+		if err := other.close(); err != nil {
+			return err
+		}
+	}
+	k, err := r.tier.newBlank(context.Background(), outbound)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ready = append(r.ready, k)
+	return nil
+}
+
+// close waits for the filler, and closes what is ready.
+func (r *reserve) close() error {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.wg.Wait()
+	var errs error
+	for _, k := range r.ready {
+		errs = errors.Join(errs, k.close())
+	}
+	r.ready = nil
+	return errs
+}
