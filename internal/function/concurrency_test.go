@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/mayfly-faas/mayfly/internal/store"
 )
 
 func TestEngineIsToldAtStart(t *testing.T) {
@@ -136,4 +138,17 @@ func TestCodeLocation(t *testing.T) {
 	expires = fmt.Sprint(r.now().Add(time.Minute).Unix())
 	_, _, err = r.OpenCode(v.Code.SHA256, expires, r.sign(v.Code.SHA256, expires))
 	wantKind(t, err, ErrNotFound)
+}
+
+func TestStorageLimit(t *testing.T) {
+	r := newRig(t)
+	r.must(r.db.Update(t.Context(), func(tx store.Tx) error {
+		_, err := tx.Exec(`INSERT INTO function_versions (name, number, size, settling, doc) VALUES ('big', 0, ?, 0, '{}')`, int64(MaxStorage)-10)
+		return err
+	}))
+	_, err := r.Create(t.Context(), r.plan("f"))
+	wantKind(t, err, ErrStorage)
+	if n, _ := r.kept(); n != 0 {
+		t.Errorf("%d archives of a function that was refused", n)
+	}
 }

@@ -31,7 +31,7 @@ func (r *Registry) resolveLayers(ctx context.Context, arns []string) ([]LayerRef
 	if len(arns) > maxLayers {
 		return nil, refuse(ErrInvalid, "Cannot reference more than %d layers.", maxLayers)
 	}
-	refs := make([]LayerRef, 0, len(arns))
+	var refs []LayerRef // nil for none, so that "no longer any" is the same as "never any"
 	for i, a := range arns {
 		if p := strings.Split(a, ":"); len(p) > 4 && p[3] != "" && p[3] != r.region {
 			return nil, refuse(ErrInvalid, "Layers are not in the same region as the function. Layers are expected to be in region %s.", r.region)
