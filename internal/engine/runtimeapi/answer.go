@@ -121,10 +121,11 @@ func (r *run) serveError(w http.ResponseWriter, req *http.Request, id string) {
 // a restore may report it here, too.
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-initerror
 func (r *run) serveInitError(w http.ResponseWriter, req *http.Request) {
-	if refused := r.failInit(readFailure(req)); refused != nil {
+	if refused := r.failInit(); refused != nil {
 		write(w, refused)
 		return
 	}
+	r.failedInit(readFailure(req))
 	accept(w)
 }
 

@@ -201,6 +201,42 @@ func TestInitError(t *testing.T) {
 	}
 }
 
+// TestInitErrorOnce: while one report is read, another is refused unread.
+func TestInitErrorOnce(t *testing.T) {
+	s, c := serve(t)
+	body, w := io.Pipe()
+	posted := make(chan error, 1)
+	go func() {
+		res, err := c.http.Post("http://"+c.addr+base+"init/error", "", body)
+		if err == nil {
+			res.Body.Close()
+		}
+		posted <- err
+	}()
+	io.WriteString(w, "{") // returns when the client has sent the head
+	for {
+		s.mu.Lock()
+		run := s.run
+		s.mu.Unlock()
+		run.mu.Lock()
+		state := run.state
+		run.mu.Unlock()
+		if state == initError {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	c.post("init/error", "x").want(t, 403, forbidden("InitError", "InitError"))
+	w.Close()
+	if err := <-posted; err != nil {
+		t.Error(err)
+	}
+	<-s.Started()
+	if f := s.InitFailure(); f == nil || string(f.Payload) != "{" {
+		t.Errorf("failure = %v", f)
+	}
+}
+
 func forbidden(from, to string) string {
 	return `{"errorMessage":"State transition from ` + from + ` to ` + to +
 		` failed for runtime. Error: State transition is not allowed","errorType":"InvalidStateTransition"}`

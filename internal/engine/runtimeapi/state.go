@@ -166,16 +166,24 @@ func (r *run) answered(t *turn, f *Failure) {
 	t.result.Answered, t.result.Failure, t.result.Last = true, f, time.Now()
 }
 
-// failInit keeps the runtime's report that it cannot start.
-func (r *run) failInit(f *Failure) *refusal {
+// failInit begins the runtime's report that it cannot start. There is one at
+// most, so that code inside cannot have the server read many at a time.
+func (r *run) failInit() *refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.state != started && r.state != restoring {
 		return refuse(r.state, initError)
 	}
-	r.state, r.initFailure = initError, f
-	close(r.started)
+	r.state = initError
 	return nil
+}
+
+// failedInit completes the report.
+func (r *run) failedInit(f *Failure) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.initFailure = f
+	close(r.started)
 }
 
 // restore is the runtime asking to be told when it has been restored.
