@@ -10,29 +10,39 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+
+	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
 )
 
-// A blank is what a sandbox has before anything is known of it but whether it
-// may reach the outside: most of the work, done ahead of requests.
-type blank struct {
-	tier     *Tier
-	slot     int
+// A kind is what has to be known of a sandbox to begin with it.
+type kind struct {
 	outbound bool
-	group    group
-	net      *os.File        // network namespace
-	way      *way            // out; nil without
-	relay    *relay          // of questions about names; nil where none is needed
-	init     *machineProcess // the first process, with the beginnings of a file system, until the sandbox has it
-	joiner   *machineProcess // what becomes the first command, until it does
+	tmpMB    int
+}
+
+func kindOf(s sandbox.Spec) kind { return kind{s.Outbound, s.TmpMB} }
+
+// A blank is what a sandbox has before more is known of it than its kind: most
+// of the work, done ahead of requests.
+type blank struct {
+	kind
+	tier   *Tier
+	slot   int
+	group  group
+	net    *os.File        // network namespace
+	way    *way            // out; nil without
+	relay  *relay          // of questions about names; nil where none is needed
+	init   *machineProcess // the first process, with the beginnings of a file system, until the sandbox has it
+	joiner *machineProcess // what becomes the first command, until it does
 }
 
 // newBlank makes one.
-func (t *Tier) newBlank(ctx context.Context, outbound bool) (*blank, error) {
+func (t *Tier) newBlank(ctx context.Context, of kind) (*blank, error) {
 	slot, err := t.slot()
 	if err != nil {
 		return nil, err
 	}
-	k := &blank{tier: t, slot: slot, outbound: outbound}
+	k := &blank{tier: t, slot: slot, kind: of}
 	if err := k.open(ctx); err != nil {
 		return nil, errors.Join(err, k.close())
 	}
@@ -100,19 +110,19 @@ type reserve struct {
 	size int
 	wg   sync.WaitGroup // fillers
 
-	mu       sync.Mutex // guards what is below
-	ready    []*blank
-	outbound bool
-	filling  bool
-	closed   bool
+	mu      sync.Mutex // guards what is below
+	ready   []*blank
+	wanted  kind
+	filling bool
+	closed  bool
 }
 
 // take returns a blank, or nil when there is none of that kind.
-func (r *reserve) take(outbound bool) (k *blank) {
+func (r *reserve) take(of kind) (k *blank) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.outbound = outbound
-	if i := r.find(outbound); i >= 0 {
+	r.wanted = of
+	if i := r.find(true); i >= 0 {
 		k = r.ready[i]
 		r.ready = slices.Delete(r.ready, i, i+1)
 	}
@@ -123,14 +133,15 @@ func (r *reserve) take(outbound bool) (k *blank) {
 	return k
 }
 
-// find returns where there is a blank of a kind; r.mu is held.
-func (r *reserve) find(outbound bool) int {
-	return slices.IndexFunc(r.ready, func(k *blank) bool { return k.outbound == outbound })
+// find returns where there is a blank that is of the kind wanted, or is not;
+// r.mu is held.
+func (r *reserve) find(wanted bool) int {
+	return slices.IndexFunc(r.ready, func(k *blank) bool { return (k.kind == r.wanted) == wanted })
 }
 
 // lacks tells whether another blank has to be made; r.mu is held.
 func (r *reserve) lacks() bool {
-	return len(r.ready) < r.size || (r.size > 0 && r.find(!r.outbound) >= 0)
+	return len(r.ready) < r.size || (r.size > 0 && r.find(false) >= 0)
 }
 
 // fill makes blanks until there are enough. When that fails the next Open
@@ -143,14 +154,14 @@ func (r *reserve) fill() {
 			r.mu.Unlock()
 			return
 		}
-		outbound := r.outbound
+		wanted := r.wanted
 		var other *blank
-		if i := r.find(!outbound); i >= 0 {
+		if i := r.find(false); i >= 0 {
 			other = r.ready[i]
 			r.ready = slices.Delete(r.ready, i, i+1)
 		}
 		r.mu.Unlock()
-		if err := r.replace(other, outbound); err != nil {
+		if err := r.replace(other, wanted); err != nil {
 			r.mu.Lock()
 			r.filling = false
 			r.mu.Unlock()
@@ -160,13 +171,13 @@ func (r *reserve) fill() {
 }
 
 // replace makes one blank, and closes one of the other kind, if any.
-func (r *reserve) replace(other *blank, outbound bool) error {
+func (r *reserve) replace(other *blank, wanted kind) error {
 	if other != nil {
 		if err := other.close(); err != nil {
 			return err
 		}
 	}
-	k, err := r.tier.newBlank(context.Background(), outbound)
+	k, err := r.tier.newBlank(context.Background(), wanted)
 	if err != nil {
 		return err
 	}

@@ -36,10 +36,10 @@ func (t *Tier) Open(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, er
 	if !validID.MatchString(spec.ID) {
 		return nil, fmt.Errorf("namespace: %q cannot be a sandbox's name", spec.ID)
 	}
-	k := t.reserve.take(spec.Outbound)
+	k := t.reserve.take(kindOf(spec))
 	if k == nil {
 		var err error
-		if k, err = t.newBlank(ctx, spec.Outbound); err != nil {
+		if k, err = t.newBlank(ctx, kindOf(spec)); err != nil {
 			return nil, fmt.Errorf("namespace: open sandbox %s: %w", spec.ID, err)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"sync"
 
@@ -24,7 +23,7 @@ type disks struct {
 	mkfs string // path of mkfs.ext4
 
 	mu        sync.Mutex // guards templates, and the making of them
-	templates map[int]string
+	templates map[int]*os.File
 }
 
 // A disk is one loop device.
@@ -46,31 +45,44 @@ func newDisks(dir string) (*disks, error) {
 	} else {
 		f.Close()
 	}
-	return &disks{dir: dir, mkfs: mkfs, templates: map[int]string{}}, nil
+	return &disks{dir: dir, mkfs: mkfs, templates: map[int]*os.File{}}, nil
 }
 
 // template returns an image of a file system with this much room, made once.
-func (d *disks) template(megabytes int) (string, error) {
+// It is in memory: mkfs waits for the disk at its end.
+func (d *disks) template(megabytes int) (*os.File, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if name, ok := d.templates[megabytes]; ok {
-		return name, nil
+	if f, ok := d.templates[megabytes]; ok {
+		return f, nil
 	}
-	name := filepath.Join(d.dir, fmt.Sprintf("tmp-%d.ext4", megabytes))
-	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", err
+	fd, err := unix.MemfdCreate("mayfly-tmp", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
 	}
+	f := os.NewFile(uintptr(fd), "mayfly-tmp")
 	// No journal: what a dead sandbox wrote is of no use to anybody. The room
 	// for inodes and the like is on top.
 	overhead := megabytes/32 + 2
 	out, err := exec.Command(d.mkfs, "-q", "-F", "-b", "4096", "-m", "0", "-i", "16384", "-I", "256",
 		"-O", "^has_journal,^resize_inode", "-E", "lazy_itable_init=1,nodiscard,root_owner=0:0",
-		name, strconv.Itoa(megabytes+overhead)+"M").CombinedOutput()
+		fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), strconv.Itoa(megabytes+overhead)+"M").CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("mkfs.ext4: %w: %s", err, out)
+		f.Close()
+		return nil, fmt.Errorf("mkfs.ext4: %w: %s", err, out)
 	}
-	d.templates[megabytes] = name
-	return name, nil
+	d.templates[megabytes] = f
+	return f, nil
+}
+
+// close lets go of the templates.
+func (d *disks) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, f := range d.templates {
+		f.Close()
+	}
+	clear(d.templates)
 }
 
 // make returns a fresh disk.
@@ -81,15 +93,16 @@ func (d *disks) make(megabytes int) (*disk, error) {
 	}
 	f, err := copySparse(template, d.dir)
 	if err != nil {
-		return nil, fmt.Errorf("copy %s: %w", template, err)
+		return nil, fmt.Errorf("copy the empty file system: %w", err)
 	}
 	defer f.Close()
 	return attachLoop(f)
 }
 
 // copySparse copies a file into one without a name, holes as holes.
-func copySparse(name, dir string) (*os.File, error) {
-	r, err := os.Open(name)
+func copySparse(template *os.File, dir string) (*os.File, error) {
+	// Through a file of its own, because seeking moves it.
+	r, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", template.Fd()))
 	if err != nil {
 		return nil, err
 	}

@@ -32,16 +32,25 @@ const (
 // to be told the rest.
 func (k *blank) newHolder(ctx context.Context) (*machineProcess, error) {
 	const flags = unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWNS
+	p := newBuilder()
+	p.do("enter network namespace", unix.SYS_SETNS, num(netFD), num(unix.CLONE_NEWNET))
+	if err := k.baseProgram(p); err != nil {
+		return nil, err
+	}
+	var d *disk
+	if k.tier.disks != nil {
+		var err error
+		if d, err = k.tier.disks.make(k.tmpMB); err != nil {
+			return nil, fmt.Errorf("make disk for /tmp: %w", err)
+		}
+		defer d.close()
+	}
+	p.tmp(d, k.tmpMB)
+	p.chain()
 	m, err := k.tier.spawn(&syscall.SysProcAttr{Cloneflags: flags}, k.net)
 	if err != nil {
 		return nil, err
 	}
-	p := newBuilder(k.tier)
-	p.do("enter network namespace", unix.SYS_SETNS, num(netFD), num(unix.CLONE_NEWNET))
-	if err := k.baseProgram(p); err != nil {
-		return nil, errors.Join(err, m.end())
-	}
-	p.chain()
 	if err := m.chained(ctx, p.program); err != nil {
 		return nil, errors.Join(err, m.end())
 	}
@@ -51,16 +60,7 @@ func (k *blank) newHolder(ctx context.Context) (*machineProcess, error) {
 // furnish gives the init of a new sandbox what is the sandbox's own; b.mu is
 // held.
 func (b *box) furnish(ctx context.Context) error {
-	var d *disk
-	if b.tier.disks != nil {
-		var err error
-		if d, err = b.tier.disks.make(b.spec.TmpMB); err != nil {
-			return fmt.Errorf("make disk for /tmp: %w", err)
-		}
-		defer d.close()
-	}
-	p := newBuilder(b.tier)
-	p.tmp(d, b.spec.TmpMB)
+	p := newBuilder()
 	if err := p.mounts(b.spec.Mounts); err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (b *box) hold(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p := newBuilder(b.tier)
+	p := newBuilder()
 	p.do("enter network namespace", unix.SYS_SETNS, num(netFD), num(unix.CLONE_NEWNET))
 	p.do("enter mount namespace", unix.SYS_SETNS, num(mntFD), num(unix.CLONE_NEWNS))
 	p.do("chdir /", unix.SYS_CHDIR, p.str("/"))

@@ -66,7 +66,7 @@ func (b *box) start(ctx context.Context, cmd sandbox.Command) (*proc, error) {
 	defer ends[1].Close() // a nil file's Close only fails
 	defer ends[0].Close()
 	for _, w := range ends {
-		if w != nil && b.tier.root { // so that code may open /dev/stdout and /dev/stderr
+		if w != nil { // so that code may open /dev/stdout and /dev/stderr
 			_ = w.Chown(b.uid(), b.uid())
 		}
 	}

@@ -40,11 +40,10 @@ func masked() []string {
 type builder struct {
 	*program
 	made map[string]bool // folders that exist
-	root bool            // whether we are the machine's root
 }
 
-func newBuilder(t *Tier) *builder {
-	return &builder{program: &program{}, made: map[string]bool{}, root: t.root}
+func newBuilder() *builder {
+	return &builder{program: &program{}, made: map[string]bool{}}
 }
 
 // dir makes a folder, with those above it. Where a mount holds it already, that
@@ -86,11 +85,7 @@ func (b *builder) set(target string, attr uint64) {
 
 // bind shows source at target, read-only.
 func (b *builder) bind(source, target string, attr uint64) {
-	flags := uintptr(unix.MS_BIND)
-	if !b.root {
-		flags |= unix.MS_REC // the kernel does not let us uncover what mounts hide
-	}
-	b.mount(source, target, "", flags, "")
+	b.mount(source, target, "", unix.MS_BIND, "")
 	b.set(target, attr)
 }
 

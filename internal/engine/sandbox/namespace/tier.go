@@ -28,7 +28,6 @@ type Config struct {
 type Tier struct {
 	dir    string
 	name   string // of what the tier makes outside its folder
-	root   bool   // we are the machine's root
 	uids   int    // the first of our users
 	log    *slog.Logger
 	image  *os.File // the machine, as an executable
@@ -58,17 +57,23 @@ const (
 
 var validID = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 
+// errNotRoot is the error of New without root.
+var errNotRoot = errors.New("namespace: only root can make sandboxes of this tier")
+
 // errClosed is the error of a sandbox that is used after Close.
 var errClosed = errors.New("namespace: the sandbox is closed")
 
 // New returns a tier, or an error when this machine does not let us make
 // sandboxes: it makes one to find out.
 //
-// Without root there is a user namespace around each sandbox. Then /tmp is a
-// tmpfs, and what is in it counts as the function's memory; without a delegated
-// subtree of control groups nothing limits memory, CPU and processes; and there is
-// no way out of the host.
+// It needs root. Where there is no mkfs.ext4, or no loop device, /tmp is a tmpfs,
+// and what is in it counts as the function's memory. Where no control group may be
+// made, nothing limits memory, CPU and processes. Where there is no nftables, there
+// is no way out of the host. Each of these is logged once.
 func New(c Config) (*Tier, error) {
+	if os.Geteuid() != 0 {
+		return nil, errNotRoot
+	}
 	t, err := newTier(c)
 	if err != nil {
 		return nil, fmt.Errorf("namespace: %w", err)
@@ -111,7 +116,7 @@ func newTier(c Config) (*Tier, error) {
 	h := fnv.New32a()
 	h.Write([]byte(dir))
 	t := &Tier{
-		dir: dir, name: fmt.Sprintf("mayfly-%08x", h.Sum32()), root: os.Geteuid() == 0, log: c.Log,
+		dir: dir, name: fmt.Sprintf("mayfly-%08x", h.Sum32()), log: c.Log,
 		image: image, null: null, filter: filterProgram(), uids: firstUID + int(h.Sum32()%ranges)*maxSlots,
 		slots: map[int]bool{}, names: names,
 	}
@@ -146,9 +151,6 @@ func (t *Tier) findGroups() {
 }
 
 func (t *Tier) findDisks() {
-	if !t.root {
-		return
-	}
 	d, err := newDisks(t.dir)
 	if err != nil {
 		t.log.Warn("what functions write to /tmp counts as their memory: no disks for it", "error", err)
@@ -169,11 +171,8 @@ func (t *Tier) probe() error {
 // out returns what leads sandboxes out, or nil.
 func (t *Tier) out() *nat {
 	t.natOnce.Do(func() {
-		err := errors.New("only root can do it")
-		if t.root {
-			t.nat, err = newNAT(t.name)
-		}
-		if err != nil {
+		var err error
+		if t.nat, err = newNAT(t.name); err != nil {
 			t.log.Warn("functions cannot reach the internet: no NAT on this machine", "error", err)
 		}
 	})
@@ -192,10 +191,8 @@ func (t *Tier) Sweep(ctx context.Context) error {
 	if err := t.groups.sweep(); err != nil {
 		return fmt.Errorf("namespace: sweep control groups: %w", err)
 	}
-	if t.root {
-		if err := removeTable(t.name); err != nil {
-			t.log.Warn("nftables cannot be read", "error", err)
-		}
+	if err := removeTable(t.name); err != nil {
+		t.log.Warn("nftables cannot be read", "error", err)
 	}
 	left, _ := filepath.Glob(filepath.Join(t.dir, "disk-*"))
 	for _, name := range left {
@@ -211,6 +208,9 @@ func (t *Tier) Close() error {
 	err := errors.Join(t.reserve.close(), t.groups.close())
 	if t.nat != nil {
 		err = errors.Join(err, t.nat.close())
+	}
+	if t.disks != nil {
+		t.disks.close()
 	}
 	t.image.Close()
 	t.null.Close()
