@@ -78,7 +78,7 @@ func TestDeployThatFails(t *testing.T) {
 func TestInvoke(t *testing.T) {
 	f := &fake{t: t}
 	s := f.serve()
-	log := "START RequestId: 1 Version: 1\nhi there\nEND RequestId: 1\nREPORT RequestId: 1\tDuration: 1.50 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 30 MB\t\n"
+	log := "START RequestId: 1 Version: 1\nhi there\rand here\nEND RequestId: 1\nREPORT RequestId: 1\tDuration: 1.50 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 30 MB\t\n"
 	var event, target string
 	f.invoke = func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
@@ -91,7 +91,7 @@ func TestInvoke(t *testing.T) {
 	if s.out.String() != "{\"ok\":true}\n" {
 		t.Errorf("out %q", &s.out)
 	}
-	s.wantErr("| hi there", "took 1.50 ms, billed 2 ms, 30 of 128 MB")
+	s.wantErr("| hi there\n| and here\n", "took 1.50 ms, billed 2 ms, 30 of 128 MB")
 	if event != "{}" {
 		t.Errorf("event %q", event)
 	}

@@ -141,7 +141,7 @@ func (p *program) showResult(name string, r *result) error {
 		return &failure{exit: exitFunction}
 	}
 	for _, l := range lines {
-		fmt.Fprintln(p.err, p.paintErr(dim, "| "+l))
+		fmt.Fprintln(p.err, p.paintErr(dim, "| "+strings.ReplaceAll(breaks(l), "\n", "\n| ")))
 	}
 	if rep != nil {
 		fmt.Fprintln(p.err, p.paintErr(cyan, rep.String()))

@@ -185,8 +185,14 @@ func (t *tail) show(e logEvent) error {
 		return err
 	}
 	at := time.UnixMilli(e.Timestamp).UTC().Format("2006-01-02T15:04:05.000Z")
-	_, err := fmt.Fprintf(t.out, "%s %s\n", t.paint(dim, at), t.paintLine(strings.TrimRight(e.Message, "\n")))
+	_, err := fmt.Fprintf(t.out, "%s %s\n", t.paint(dim, at), t.paintLine(breaks(strings.TrimRight(e.Message, "\n"))))
 	return err
+}
+
+// breaks shows the line breaks of one event, which runtimes write as returns to
+// keep a stack trace together.
+func breaks(s string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 }
 
 // paintLine makes the platform's lines recede and errors stand out.
