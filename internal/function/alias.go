@@ -160,7 +160,7 @@ func (r *Registry) UpdateAlias(ctx context.Context, name, alias string, e AliasE
 	if err != nil {
 		return nil, err
 	}
-	return a, r.provision(ctx, ref.Name)
+	return a, r.standBy(ctx, ref.Name)
 }
 
 // DeleteAlias removes an alias and what is set for it; it need not exist.
@@ -179,7 +179,7 @@ func (r *Registry) DeleteAlias(ctx context.Context, name, alias string) error {
 	if err != nil {
 		return err
 	}
-	return r.provision(ctx, ref.Name)
+	return r.standBy(ctx, ref.Name)
 }
 
 // Aliases lists a function's aliases by name; version, unless "", keeps those

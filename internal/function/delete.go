@@ -30,7 +30,7 @@ func (r *Registry) Delete(ctx context.Context, ref Ref) error {
 	if ref.Qualifier == "" {
 		r.engine.Unreserve(r.ARN(ref.Name, ""))
 	}
-	if err := r.provision(ctx, ref.Name); err != nil {
+	if err := r.standBy(ctx, ref.Name); err != nil {
 		return err
 	}
 	for _, v := range gone {

@@ -111,7 +111,7 @@ func Open(ctx context.Context, c Config) (*Registry, error) {
 	}
 	r.startWorkers()
 	r.startMeter()
-	for _, start := range []func(context.Context) error{r.migrate, r.migrateLayers, r.loadSecret, r.sweep, r.reserveAll, r.settleAll, r.provisionAll} {
+	for _, start := range []func(context.Context) error{r.migrate, r.migrateLayers, r.loadSecret, r.sweep, r.reserveAll, r.settleAll, r.standByAll} {
 		if err := start(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("open functions: %w", err), r.Close())
 		}

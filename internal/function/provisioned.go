@@ -49,7 +49,7 @@ func (r *Registry) Provision(ctx context.Context, ref Ref, n int32) (Standing, e
 	if err != nil {
 		return Standing{}, err
 	}
-	return Standing{Provisioned: p, Status: "IN_PROGRESS"}, r.provision(ctx, ref.Name)
+	return Standing{Provisioned: p, Status: "IN_PROGRESS"}, r.standBy(ctx, ref.Name)
 }
 
 // errNoQualified is the error for a version or alias that is not there.
@@ -151,7 +151,7 @@ func (r *Registry) Unprovision(ctx context.Context, ref Ref) error {
 	if err != nil {
 		return err
 	}
-	return r.provision(ctx, ref.Name)
+	return r.standBy(ctx, ref.Name)
 }
 
 // Provisioning answers what is provisioned for a version or alias.

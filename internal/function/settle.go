@@ -107,7 +107,7 @@ func (r *Registry) conclude(ctx context.Context, v *Version, failure error) erro
 		r.engine.Drain(before.key())
 	}
 	r.collect(ctx, lost(before, after)...)
-	return r.provision(ctx, v.Function)
+	return r.standBy(ctx, v.Function)
 }
 
 // settled is the end of settling: the version runs what it shows, or says why not.

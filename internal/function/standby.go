@@ -18,14 +18,14 @@ type standing struct {
 	since time.Time
 }
 
-// provision tells the engine what changed in what a function has provisioned:
+// standBy tells the engine what changed in what a function has provisioned:
 // it compares what is stored with what it told the engine before.
-func (r *Registry) provision(ctx context.Context, name string) error {
+func (r *Registry) standBy(ctx context.Context, name string) error {
 	r.provisionMu.Lock()
 	defer r.provisionMu.Unlock()
 	want, err := r.wanted(ctx, name)
 	if err != nil {
-		return fmt.Errorf("provision %s: %w", name, err)
+		return fmt.Errorf("stand by with %s: %w", name, err)
 	}
 	now := r.now()
 	for key, s := range r.provisioned[name] {
@@ -135,8 +135,8 @@ func (r *Registry) wanted(ctx context.Context, name string) (map[string]standing
 	return want, nil
 }
 
-// provisionAll starts, at start, what is to be kept ready.
-func (r *Registry) provisionAll(ctx context.Context) error {
+// standByAll starts, at start, what is to be kept ready.
+func (r *Registry) standByAll(ctx context.Context) error {
 	var names []string
 	err := r.db.View(ctx, func(tx store.Tx) error {
 		names = nil
@@ -151,7 +151,7 @@ func (r *Registry) provisionAll(ctx context.Context) error {
 		return err
 	}
 	for _, name := range names {
-		if err := r.provision(ctx, name); err != nil {
+		if err := r.standBy(ctx, name); err != nil {
 			r.log.Error("provision at start", "function", name, "error", err)
 		}
 	}
