@@ -123,11 +123,30 @@ func (w *writer) resolve(ctx context.Context, jobs []*job) map[*job]error {
 	if len(unknown) == 0 {
 		return failed
 	}
-	var found map[address]place
-	err := w.db.Update(ctx, func(tx store.Tx) error {
+	found, err := w.locateAll(ctx, unknown, failed)
+	if errors.Is(err, store.ErrConflict) { // the API has just made one of them
+		found, err = w.locateAll(ctx, unknown, failed)
+	}
+	if err != nil {
+		w.warn("find log streams", err)
+		for _, j := range unknown {
+			failed[j] = err
+		}
+		return failed
+	}
+	for a, p := range found {
+		w.places[a] = p
+	}
+	return failed
+}
+
+// locateAll finds or makes the places of jobs' streams. What is not there and
+// must be goes to failed.
+func (w *writer) locateAll(ctx context.Context, jobs []*job, failed map[*job]error) (found map[address]place, err error) {
+	err = w.db.Update(ctx, func(tx store.Tx) error {
 		clear(failed)
 		found = map[address]place{}
-		for _, j := range unknown {
+		for _, j := range jobs {
 			p, err := w.locate(tx, j)
 			switch {
 			case err == nil:
@@ -140,17 +159,7 @@ func (w *writer) resolve(ctx context.Context, jobs []*job) map[*job]error {
 		}
 		return nil
 	})
-	if err != nil {
-		w.warn("find log streams", err)
-		for _, j := range unknown {
-			failed[j] = err
-		}
-		return failed
-	}
-	for a, p := range found {
-		w.places[a] = p
-	}
-	return failed
+	return found, err
 }
 
 // maxPlaces bounds how many streams' places the writer remembers.
