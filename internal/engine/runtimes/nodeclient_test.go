@@ -142,6 +142,10 @@ func TestNode24IsAsAWS(t *testing.T) {
 	each(t, nodejs, func(t *testing.T, runtime string) {
 		scenes := nodeScenes(runtime)
 		scenes["callback"] = scene{js(runtime, `exports.h = (e, c, cb) => cb(null, 1)`), nil}
+		// AWS's client asks for the next invocation while it still fails a stream.
+		stream := scenes["stream"]
+		stream.events = stream.events[:1]
+		scenes["stream"] = stream
 		for name, s := range scenes {
 			s.f.as = map[string]string{"AWS_EXECUTION_ENV": "AWS_Lambda_nodejs24.x"}
 			scenes[name] = s
@@ -152,7 +156,11 @@ func TestNode24IsAsAWS(t *testing.T) {
 
 func compareNode(t *testing.T, other func(*testing.T, function) function, scenes map[string]scene) {
 	for name, s := range scenes {
-		for _, env := range []map[string]string{nil, {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "DEBUG"}} {
+		envs := []map[string]string{nil}
+		if name == "console" || name == "thrown" || name == "init throw" {
+			envs = append(envs, map[string]string{"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "DEBUG"})
+		}
+		for _, env := range envs {
 			t.Run(fmt.Sprintf("%s,%d", name, len(env)), func(t *testing.T) {
 				s := s
 				s.f.env = env
