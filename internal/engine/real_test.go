@@ -1,11 +1,13 @@
 package engine_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -244,6 +246,7 @@ func TestEndpoint(t *testing.T) {
 			if err != nil {
 				return
 			}
+			http.ReadRequest(bufio.NewReader(c)) // closing with it unread would be a reset
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nplatform")
 			c.Close()
 		}
