@@ -33,7 +33,7 @@ func (b ballast) fits() bool {
 	if b.size == 0 {
 		return true
 	}
-	n, known := room(filepath.Dir(b.path))
+	n, known := spare(filepath.Dir(b.path))
 	return !known || n >= 2*b.size
 }
 

@@ -99,9 +99,9 @@ func lockRefused(f *os.File, path string, err error) error {
 	return fmt.Errorf("%w: %s", ErrInUse, path)
 }
 
-// room answers how many bytes may still be written on dir's file system, and
+// spare answers how many bytes may still be written on dir's file system, and
 // whether that is known.
-func room(dir string) (int64, bool) {
+func spare(dir string) (int64, bool) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return 0, false

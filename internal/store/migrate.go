@@ -28,7 +28,7 @@ func migrate(tx Tx, define func(string) string, room string, steps []string) err
 	if err != nil {
 		return err
 	}
-	if err := comparable(room, had, steps); err != nil {
+	if err := continues(room, had, steps); err != nil {
 		return err
 	}
 	for i := len(had); i < len(steps); i++ {
@@ -39,8 +39,8 @@ func migrate(tx Tx, define func(string) string, room string, steps []string) err
 	return nil
 }
 
-// comparable tells whether steps continue what the data has had.
-func comparable(room string, had, steps []string) error {
+// continues tells whether steps continue what the data has had.
+func continues(room string, had, steps []string) error {
 	if len(had) > len(steps) {
 		return fmt.Errorf("%w: %s is at step %d and this program knows %d; run the version that wrote it, or a later one",
 			ErrNewer, room, len(had), len(steps))

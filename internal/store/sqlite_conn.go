@@ -179,7 +179,7 @@ func (s *sqliteConn) wrap(err error) error {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN:
 		// The shared index of the WAL says so when it finds no room.
-		if n, known := room(filepath.Dir(s.path)); known && n < 1<<20 {
+		if n, known := spare(filepath.Dir(s.path)); known && n < 1<<20 {
 			return fmt.Errorf("%w: %w", ErrFull, err)
 		}
 	}

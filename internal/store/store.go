@@ -34,7 +34,8 @@ var (
 // TEXT, INTEGER (64 bits), REAL, BLOB, ON CONFLICT, RETURNING. Texts compare by
 // their bytes and LIKE minds the case. A TEXT argument is a string, a BLOB
 // argument a []byte, an INTEGER any Go integer or a bool (0 or 1); there is no
-// type for times: keep them as integers. A column that is INTEGER PRIMARY KEY
+// type for times: keep them as integers. A TEXT is UTF-8 without NUL; bytes of
+// unknown origin belong into a BLOB. A column that is INTEGER PRIMARY KEY
 // numbers its rows itself when no value is given.
 type DB interface {
 	// Migrate brings room's tables up to date: it runs those of steps that
@@ -55,7 +56,9 @@ type DB interface {
 	Close() error
 }
 
-// A Tx is a transaction. It is good until the function that got it returns.
+// A Tx is a transaction. It is good until the function that got it returns. A
+// statement that failed in an Update changed nothing, and the function may go
+// on; in a View it should return. Errors tell the statement, not its arguments.
 type Tx interface {
 	// Exec runs a statement and tells how many rows it changed.
 	Exec(query string, args ...any) (int64, error)
