@@ -240,11 +240,11 @@ func TestServerDeath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tier.Close()
 	died := time.Now()
 	if err := eventually(func() (bool, error) { return count(tier).processes <= 4, nil }); err != nil {
 		t.Errorf("after %v there is still %+v", time.Since(died), count(tier))
 	}
+	tier = newTestTier(t, dir) // which sweeps, to try itself
 	if err := tier.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}

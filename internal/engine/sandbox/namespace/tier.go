@@ -78,7 +78,8 @@ func New(c Config) (*Tier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("namespace: %w", err)
 	}
-	if err := t.probe(); err != nil {
+	// What a dead server left may bear the names that the probe needs.
+	if err := errors.Join(t.Sweep(context.Background()), t.probe()); err != nil {
 		t.Close()
 		return nil, fmt.Errorf("namespace: this machine does not allow it: %w", err)
 	}
