@@ -414,6 +414,23 @@ func TestProvisioned(t *testing.T) {
 	}, work(30*time.Second), echo())
 }
 
+// TestDrainProvisioned: what was set aside is there for others again.
+func TestDrainProvisioned(t *testing.T) {
+	play(t, engine.Config{Concurrency: 2}, func(t *testing.T, e *engine.Engine, s *stage, u *engine.Unit) {
+		other := *u
+		other.Key, other.ARN = "other1", u.ARN+"-other"
+		e.Provision(u, 2)
+		var throttle *engine.Throttle
+		if _, err := e.Invoke(t.Context(), &other, engine.Call{}); !errors.As(err, &throttle) || throttle.Reason != "ConcurrentInvocationLimitExceeded" {
+			t.Errorf("while all is set aside: %v", err)
+		}
+		e.Drain(u.Key)
+		if o, _ := invoke(t, e, &other, "x"); o.Failure != nil {
+			t.Errorf("failure %v", o.Failure)
+		}
+	}, echo())
+}
+
 func TestProvisionedFails(t *testing.T) {
 	play(t, engine.Config{}, func(t *testing.T, e *engine.Engine, s *stage, u *engine.Unit) {
 		e.Provision(u, 1)

@@ -21,6 +21,9 @@ func (i *instance) initialise(ctx context.Context, phase string, limit time.Dura
 	start := time.Now()
 	f, err := i.boot(ctx, limit)
 	took := time.Since(start)
+	if i.proc != nil {
+		i.proc.Flush() // what it said comes before what we say of it
+	}
 	if f == nil && err == nil {
 		i.ready = true
 		if phase == phaseInit && !i.provisioned {
@@ -28,9 +31,6 @@ func (i *instance) initialise(ctx context.Context, phase string, limit time.Dura
 		}
 		i.logInitDone(phase, took, nil)
 		return nil, nil
-	}
-	if i.proc != nil {
-		i.proc.Flush()
 	}
 	i.reset()
 	if err == nil {

@@ -75,7 +75,14 @@ func failInit(kind, body string) action {
 	}
 }
 
-func say(text string) action { return func(p *scripted) { io.WriteString(p.cmd.Stdout, text) } }
+// say writes to stdout. It arrives as late as the sandbox contract allows.
+func say(text string) action {
+	return func(p *scripted) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.said += text
+	}
+}
 func work(d time.Duration) action {
 	return func(p *scripted) {
 		select {
@@ -264,6 +271,9 @@ type scripted struct {
 	id    string         // of the current invocation
 	event *http.Response // that brought it
 
+	mu   sync.Mutex // guards said
+	said string     // and not delivered yet
+
 	once   sync.Once
 	killed chan struct{} // closed when the process is to end, or has ended
 	done   chan struct{}
@@ -326,13 +336,22 @@ func (p *scripted) end() {
 	default:
 	}
 	p.kill()
+	p.Flush()
 	close(p.done)
 }
 
 func (p *scripted) Signal(syscall.Signal) error { return nil }
-func (p *scripted) Flush() error                { return nil }
-func (p *scripted) Done() <-chan struct{}       { return p.done }
-func (p *scripted) Exit() sandbox.Exit          { return p.exit }
+func (p *scripted) Flush() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.said != "" {
+		io.WriteString(p.cmd.Stdout, p.said)
+		p.said = ""
+	}
+	return nil
+}
+func (p *scripted) Done() <-chan struct{} { return p.done }
+func (p *scripted) Exit() sandbox.Exit    { return p.exit }
 
 // A pipeListener accepts pipes, so that tests can run in virtual time.
 type pipeListener struct {
