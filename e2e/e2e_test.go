@@ -108,7 +108,7 @@ func (s *server) run() {
 func (s *server) awaitHealth() {
 	s.t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		r, err := http.Get("http://" + s.addr + "/_mayfly/health")
+		r, err := (&http.Client{Timeout: 5 * time.Second}).Get("http://" + s.addr + "/_mayfly/health")
 		if err == nil {
 			r.Body.Close()
 			if r.StatusCode == 200 {

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"os/exec"
 	"path/filepath"
@@ -62,7 +63,7 @@ func TestKill9(t *testing.T) {
 		t.Errorf("a restart took %v", slowest)
 	}
 	s.stop()
-	if left := leftovers(marker); len(left) > 0 {
+	if left := leftovers(marker, s.Data); len(left) > 0 {
 		t.Errorf("left over after the last stop:\n%s", strings.Join(left, "\n"))
 	}
 	s.run()
@@ -228,10 +229,13 @@ func usage(t testing.TB, s *server, function string) int {
 	return n
 }
 
-// leftovers looks for processes, mounts, cgroups, links and loop devices that
-// some mayfly has left, by marker where it is part of a path.
-func leftovers(marker string) []string {
+// leftovers looks for processes, mounts, loop devices, control groups and links
+// that the server on the folder data has left; marker is part of its path.
+func leftovers(marker, data string) []string {
 	var left []string
+	h := fnv.New32a() // as the namespace tier names what it makes outside its folder
+	h.Write([]byte(filepath.Join(data, "sandboxes")))
+	hash := fmt.Sprintf("%08x", h.Sum32())
 	sh := func(what, command string) {
 		out, _ := exec.Command("bash", "-c", command).Output()
 		for line := range strings.Lines(string(out)) {
@@ -241,8 +245,8 @@ func leftovers(marker string) []string {
 	sh("process", "for p in /proc/[0-9]*; do tr '\\0' '\\n' <$p/environ 2>/dev/null | grep -q '^AWS_LAMBDA_FUNCTION_NAME=load' && echo $p $(tr '\\0' ' ' <$p/cmdline); done")
 	sh("mount", "grep -F "+marker+" /proc/mounts")
 	sh("loop", "losetup -a 2>/dev/null | grep -F "+marker)
-	sh("cgroup", "find /sys/fs/cgroup -type d -name '*mayfly*' -mindepth 2 2>/dev/null | while read d; do find $d -mindepth 1 -type d; done")
-	sh("link", "ip -o link 2>/dev/null | grep -oE '(mf|mayfly)[0-9a-z-]+'")
+	sh("control group", "find /sys/fs/cgroup -type d -name mayfly-"+hash)
+	sh("link", "ip -o link 2>/dev/null | grep -oE 'mfly"+hash[4:]+"[0-9a-z]*'")
 	slices.Sort(left)
 	return slices.Compact(left)
 }

@@ -35,7 +35,11 @@ type Config struct {
 	AuthOff bool   // accept any credentials
 	Near    bool   // run a runtime on a near version of its interpreter
 	Offline bool   // functions cannot reach the world outside this machine
-	Version string
+
+	Hosts       []string // names that clients may reach us by, beside our own
+	Concurrency int      // the account's concurrent executions; 0 is 1,000
+	LogsMB      int      // how much of function logs is kept; 0 is 2,048
+	Version     string
 }
 
 // An App is the whole program, ready to serve.
@@ -91,7 +95,7 @@ func (a *App) openStores(ctx context.Context) error {
 	if a.book, err = identity.Open(ctx, a.db, Account); err != nil {
 		return err
 	}
-	if a.logs, err = logs.Open(ctx, logs.Config{DB: a.db, Dir: a.path("logs"), Account: Account, Region: a.config.Region}); err != nil {
+	if a.logs, err = logs.Open(ctx, logs.Config{DB: a.db, Dir: a.path("logs"), Account: Account, Region: a.config.Region, MaxBytes: int64(a.config.LogsMB) << 20}); err != nil {
 		return err
 	}
 	a.onClose(func(context.Context) error { return a.logs.Close() })
@@ -125,7 +129,7 @@ func (a *App) openMeter(ctx context.Context) error {
 
 func (a *App) openFunctions(ctx context.Context) (err error) {
 	a.functions, err = function.Open(ctx, function.Config{DB: a.db, Blobs: a.blobs, Code: a.codes, Engine: a.engine, Meter: a.meter,
-		Identity: a.book, Account: Account, Region: a.config.Region})
+		Identity: a.book, Account: Account, Region: a.config.Region, Concurrency: a.config.Concurrency})
 	if err == nil {
 		a.onClose(func(context.Context) error { return a.functions.Close() })
 	}

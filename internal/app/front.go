@@ -32,21 +32,33 @@ func Coverage() string { return wire.Coverage(new(App).services()) }
 
 // front is the one door: AWS's services, and what is ours below /_mayfly/.
 func (a *App) front() http.Handler {
-	gate := sigv4.Verifier{Lookup: a.lookup, Off: a.config.AuthOff}.Gate
+	gate := wire.Gate(a.gate)
 	private := http.NewServeMux()
 	private.HandleFunc("GET /_mayfly/health", a.health)
 	private.HandleFunc("GET /_mayfly/code/{sha}", a.code)
 	private.Handle("GET /_mayfly/metrics", promhttp.HandlerFor(a.metrics(), promhttp.HandlerOpts{}))
 	private.Handle("GET /_mayfly/usage", signed(gate, a.usage))
 	private.Handle("GET /_mayfly/runtimes", signed(gate, func(*http.Request) (any, error) { return a.runtimes.List(), nil }))
-	front := wire.Front{Services: a.services(), Gate: gate, Private: private, Unsigned: a.config.AuthOff}.Handler()
-	mux := http.NewServeMux()
-	mux.Handle("/", front)
-	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) { // where scrapers look
-		r.URL.Path = "/_mayfly/metrics"
+	front := wire.Front{Services: a.services(), Gate: gate, Private: private, Unsigned: a.config.AuthOff, Hosts: a.config.Hosts}.Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && r.URL.Path == "/metrics" { // where scrapers look
+			r.URL.Path = "/_mayfly/metrics"
+		}
 		front.ServeHTTP(w, r)
 	})
-	return mux
+}
+
+// gate lets a request through when its signature holds, and notes that its key
+// was used.
+func (a *App) gate(r *http.Request, service, op string) (*http.Request, error) {
+	r, err := sigv4.Verifier{Lookup: a.lookup, Off: a.config.AuthOff}.Gate(r, service, op)
+	if err == nil {
+		c := wire.CallerOf(r.Context())
+		if err := a.book.Used(r.Context(), c.AccessKeyID, c.Region, service); err != nil {
+			slog.Warn("note the use of a key", "key", c.AccessKeyID, "err", err)
+		}
+	}
+	return r, err
 }
 
 // lookup tells the gate whose key signed.

@@ -33,11 +33,16 @@ func (m engineMetrics) Collect(ch chan<- prometheus.Metric) {
 		sum.Idle += p.Idle
 		sum.Starting += p.Starting
 		sum.Provisioned += p.Provisioned
-		sum.Starts += p.Starts
 	}
+	count := func(name, help string, v uint64) {
+		ch <- prometheus.MustNewConstMetric(desc(name, help), prometheus.CounterValue, float64(v))
+	}
+	count("invocations_total", "Invocations that ended.", s.Invocations)
+	count("invocation_failures_total", "Invocations that the function failed.", s.Failures)
+	count("throttles_total", "Invocations that found no room.", s.Throttles)
+	count("cold_starts_total", "Invocations that waited for a new sandbox.", s.ColdStarts)
 	gauge("invocations_running", "Invocations that run now.", s.Running)
 	gauge("sandboxes_idle", "Sandboxes that wait for an invocation.", sum.Idle)
 	gauge("sandboxes_starting", "Sandboxes that initialise.", sum.Starting)
 	gauge("sandboxes_provisioned", "Sandboxes kept for provisioned concurrency.", sum.Provisioned)
-	gauge("sandbox_starts", "Sandboxes started for the functions that are in memory.", sum.Starts)
 }

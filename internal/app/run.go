@@ -25,7 +25,8 @@ func Run(ctx context.Context, o cli.ServeOptions) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	defer listener.Close()
-	a, err := New(ctx, Config{Data: o.Data, Region: o.Region, Tier: o.Tier, AuthOff: o.AuthOff, Near: o.Near, Version: o.Version})
+	a, err := New(ctx, Config{Data: o.Data, Region: o.Region, Tier: o.Tier, AuthOff: o.AuthOff, Near: o.Near, Version: o.Version,
+		Hosts: o.Hosts, Offline: o.Offline, Concurrency: o.Concurrency, LogsMB: o.LogsMB})
 	if err != nil {
 		return err
 	}

@@ -25,13 +25,17 @@ const (
 
 // ServeOptions are what `mayfly serve` was asked for.
 type ServeOptions struct {
-	Listen  string // "127.0.0.1:4566"
-	Data    string // folder
-	Region  string
-	AuthOff bool
-	Tier    string // auto, namespace, process
-	Near    bool   // run a runtime on a near version of its interpreter
-	Version string // of this program
+	Listen      string // "127.0.0.1:4566"
+	Data        string // folder
+	Region      string
+	AuthOff     bool
+	Tier        string   // auto, namespace, process
+	Near        bool     // run a runtime on a near version of its interpreter
+	Version     string   // of this program
+	Hosts       []string // names that clients may reach the server by, beside its own
+	Offline     bool     // functions cannot reach the world outside this machine
+	Concurrency int      // the account's limit of concurrent executions
+	LogsMB      int      // how much of function logs is kept
 }
 
 // A Server runs a server until ctx ends.

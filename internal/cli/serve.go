@@ -48,6 +48,10 @@ Running invocations may end before the server stops; a second Ctrl-C stops it at
 	f.StringVar(&auth, "auth", "on", "on: check signatures; off: accept any credentials (loopback only)")
 	f.StringVar(&o.Tier, "tier", "auto", "isolation of functions: auto, namespace, process (none)")
 	f.BoolVar(&o.Near, "near-runtimes", false, "run a runtime on a near version of its interpreter if its own is not here")
+	f.StringSliceVar(&o.Hosts, "host", nil, "a further name by which clients reach the server; others are refused")
+	f.BoolVar(&o.Offline, "offline", false, "functions cannot reach the world outside this machine")
+	f.IntVar(&o.Concurrency, "concurrency", 1000, "the account's limit of concurrent executions")
+	f.IntVar(&o.LogsMB, "logs-mb", 2048, "keep so many MB of function logs; the oldest go first")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn, error")
 	f.StringVar(&format, "log-format", "text", "text, json")
 	return c

@@ -225,7 +225,7 @@ type AmazonManagedKafkaEventSourceConfig struct {
 type CallbackDetails struct {
 	CallbackId *string      `wire:"CallbackId" len:"1..1024" pattern:"[A-Za-z0-9+/]+={0,2}"`
 	Error      *ErrorObject `wire:"Error"`
-	Result     *string      `wire:"Result" len:"0..6291456"`
+	Result     *string      `wire:"Result" len:"0..6291456" sensitive:"true"`
 }
 
 // CallbackFailedDetails is a shape of the published model.
@@ -307,7 +307,7 @@ type CapacityProviderVpcConfig struct {
 // ChainedInvokeDetails is a shape of the published model.
 type ChainedInvokeDetails struct {
 	Error  *ErrorObject `wire:"Error"`
-	Result *string      `wire:"Result" len:"0..6291456"`
+	Result *string      `wire:"Result" len:"0..6291456" sensitive:"true"`
 }
 
 // ChainedInvokeFailedDetails is a shape of the published model.
@@ -390,7 +390,7 @@ type Concurrency struct {
 type ContextDetails struct {
 	Error          *ErrorObject `wire:"Error"`
 	ReplayChildren *bool        `wire:"ReplayChildren"`
-	Result         *string      `wire:"Result" len:"0..6291456"`
+	Result         *string      `wire:"Result" len:"0..6291456" sensitive:"true"`
 }
 
 // ContextFailedDetails is a shape of the published model.
@@ -616,7 +616,7 @@ type DeleteFunctionRequest struct {
 
 // DeleteFunctionResponse is a shape of the published model.
 type DeleteFunctionResponse struct {
-	StatusCode *int32 `wire:"StatusCode"`
+	StatusCode *int32 `wire:"StatusCode,status"`
 }
 
 // DeleteFunctionUrlConfigRequest is a shape of the published model.
@@ -665,19 +665,19 @@ type DurableConfig struct {
 
 // Environment is a shape of the published model.
 type Environment struct {
-	Variables map[string]string `wire:"Variables" key.pattern:"[a-zA-Z]([a-zA-Z0-9_])+"`
+	Variables map[string]string `wire:"Variables" key.pattern:"[a-zA-Z]([a-zA-Z0-9_])+" sensitive:"true"`
 }
 
 // EnvironmentError is a shape of the published model.
 type EnvironmentError struct {
 	ErrorCode *string `wire:"ErrorCode"`
-	Message   *string `wire:"Message"`
+	Message   *string `wire:"Message" sensitive:"true"`
 }
 
 // EnvironmentResponse is a shape of the published model.
 type EnvironmentResponse struct {
 	Error     *EnvironmentError `wire:"Error"`
-	Variables map[string]string `wire:"Variables" key.pattern:"[a-zA-Z]([a-zA-Z0-9_])+"`
+	Variables map[string]string `wire:"Variables" key.pattern:"[a-zA-Z]([a-zA-Z0-9_])+" sensitive:"true"`
 }
 
 // EphemeralStorage is a shape of the published model.
@@ -687,9 +687,9 @@ type EphemeralStorage struct {
 
 // ErrorObject is a shape of the published model.
 type ErrorObject struct {
-	ErrorData    *string  `wire:"ErrorData"`
-	ErrorMessage *string  `wire:"ErrorMessage"`
-	ErrorType    *string  `wire:"ErrorType"`
+	ErrorData    *string  `wire:"ErrorData" sensitive:"true"`
+	ErrorMessage *string  `wire:"ErrorMessage" sensitive:"true"`
+	ErrorType    *string  `wire:"ErrorType" sensitive:"true"`
 	StackTrace   []string `wire:"StackTrace"`
 }
 
@@ -738,25 +738,25 @@ type EventError struct {
 
 // EventInput is a shape of the published model.
 type EventInput struct {
-	Payload   *string `wire:"Payload" len:"0..6291456"`
+	Payload   *string `wire:"Payload" len:"0..6291456" sensitive:"true"`
 	Truncated *bool   `wire:"Truncated"`
 }
 
 // EventPauseReason is a shape of the published model.
 type EventPauseReason struct {
-	Payload   *string `wire:"Payload" len:"0..1024"`
+	Payload   *string `wire:"Payload" len:"0..1024" sensitive:"true"`
 	Truncated *bool   `wire:"Truncated"`
 }
 
 // EventResult is a shape of the published model.
 type EventResult struct {
-	Payload   *string `wire:"Payload" len:"0..6291456"`
+	Payload   *string `wire:"Payload" len:"0..6291456" sensitive:"true"`
 	Truncated *bool   `wire:"Truncated"`
 }
 
 // EventResumeReason is a shape of the published model.
 type EventResumeReason struct {
-	Payload   *string `wire:"Payload" len:"0..1024"`
+	Payload   *string `wire:"Payload" len:"0..1024" sensitive:"true"`
 	Truncated *bool   `wire:"Truncated"`
 }
 
@@ -820,7 +820,7 @@ type Execution struct {
 
 // ExecutionDetails is a shape of the published model.
 type ExecutionDetails struct {
-	InputPayload *string `wire:"InputPayload" len:"0..6291456"`
+	InputPayload *string `wire:"InputPayload" len:"0..6291456" sensitive:"true"`
 }
 
 // ExecutionFailedDetails is a shape of the published model.
@@ -893,7 +893,7 @@ type FunctionCode struct {
 	S3ObjectStorageMode *string `wire:"S3ObjectStorageMode" enum:"COPY|REFERENCE"`
 	S3ObjectVersion     *string `wire:"S3ObjectVersion" len:"1..1024" pattern:".*"`
 	SourceKMSKeyArn     *string `wire:"SourceKMSKeyArn" len:"0..10000" pattern:"(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"`
-	ZipFile             []byte  `wire:"ZipFile"`
+	ZipFile             []byte  `wire:"ZipFile" sensitive:"true"`
 }
 
 // FunctionCodeLocation is a shape of the published model.
@@ -910,7 +910,7 @@ type FunctionCodeLocation struct {
 // FunctionCodeLocationError is a shape of the published model.
 type FunctionCodeLocationError struct {
 	ErrorCode *string `wire:"ErrorCode"`
-	Message   *string `wire:"Message"`
+	Message   *string `wire:"Message" sensitive:"true"`
 }
 
 // FunctionConfiguration is a shape of the published model.
@@ -1064,9 +1064,9 @@ type GetDurableExecutionResponse struct {
 	ExecutionDataIncluded             *bool          `wire:"ExecutionDataIncluded"`
 	ExpectedExecutionTimeoutTimestamp *wire.Time     `wire:"ExpectedExecutionTimeoutTimestamp"`
 	FunctionArn                       *string        `wire:"FunctionArn" required:"true" len:"0..10000" pattern:"arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_\\.]+(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
-	InputPayload                      *string        `wire:"InputPayload" len:"0..6291456"`
+	InputPayload                      *string        `wire:"InputPayload" len:"0..6291456" sensitive:"true"`
 	PauseDetails                      *PauseDetails  `wire:"PauseDetails"`
-	Result                            *string        `wire:"Result" len:"0..6291456"`
+	Result                            *string        `wire:"Result" len:"0..6291456" sensitive:"true"`
 	StartTimestamp                    *wire.Time     `wire:"StartTimestamp" required:"true"`
 	Status                            *string        `wire:"Status" required:"true" enum:"RUNNING|SUCCEEDED|FAILED|TIMED_OUT|STOPPED|DELETING|PAUSING|PAUSED"`
 	TraceHeader                       *TraceHeader   `wire:"TraceHeader"`
@@ -1278,7 +1278,7 @@ type ImageConfig struct {
 // ImageConfigError is a shape of the published model.
 type ImageConfigError struct {
 	ErrorCode *string `wire:"ErrorCode"`
-	Message   *string `wire:"Message"`
+	Message   *string `wire:"Message" sensitive:"true"`
 }
 
 // ImageConfigResponse is a shape of the published model.
@@ -1309,7 +1309,7 @@ type InvocationRequest struct {
 	FunctionName         *string `wire:"FunctionName,uri" required:"true" len:"1..256" pattern:"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	InvocationType       *string `wire:"X-Amz-Invocation-Type,header" enum:"Event|RequestResponse|DryRun"`
 	LogType              *string `wire:"X-Amz-Log-Type,header" enum:"None|Tail"`
-	Payload              []byte  `wire:"Payload,payload"`
+	Payload              []byte  `wire:"Payload,payload" sensitive:"true"`
 	Qualifier            *string `wire:"Qualifier,query" len:"1..128" pattern:"\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"`
 	TenantId             *string `wire:"X-Amz-Tenant-Id,header" len:"1..256" pattern:"[a-zA-Z0-9\\._:\\/=+\\-@ ]+"`
 }
@@ -1320,8 +1320,8 @@ type InvocationResponse struct {
 	ExecutedVersion     *string `wire:"X-Amz-Executed-Version,header" len:"1..1024" pattern:"(\\$LATEST|[0-9]+)"`
 	FunctionError       *string `wire:"X-Amz-Function-Error,header"`
 	LogResult           *string `wire:"X-Amz-Log-Result,header"`
-	Payload             []byte  `wire:"Payload,payload"`
-	StatusCode          *int32  `wire:"StatusCode"`
+	Payload             []byte  `wire:"Payload,payload" sensitive:"true"`
+	StatusCode          *int32  `wire:"StatusCode,status"`
 }
 
 // InvokeAsyncRequest is a shape of the published model.
@@ -1332,12 +1332,12 @@ type InvokeAsyncRequest struct {
 
 // InvokeAsyncResponse is a shape of the published model.
 type InvokeAsyncResponse struct {
-	Status *int32 `wire:"Status"`
+	Status *int32 `wire:"Status,status"`
 }
 
 // InvokeResponseStreamUpdate is a shape of the published model.
 type InvokeResponseStreamUpdate struct {
-	Payload []byte `wire:"Payload"`
+	Payload []byte `wire:"Payload" sensitive:"true"`
 }
 
 // InvokeWithResponseStreamCompleteEvent is a shape of the published model.
@@ -1353,7 +1353,7 @@ type InvokeWithResponseStreamRequest struct {
 	FunctionName   *string `wire:"FunctionName,uri" required:"true" len:"1..256" pattern:"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"`
 	InvocationType *string `wire:"X-Amz-Invocation-Type,header" enum:"RequestResponse|DryRun"`
 	LogType        *string `wire:"X-Amz-Log-Type,header" enum:"None|Tail"`
-	Payload        []byte  `wire:"Payload,payload"`
+	Payload        []byte  `wire:"Payload,payload" sensitive:"true"`
 	Qualifier      *string `wire:"Qualifier,query" len:"1..128" pattern:"\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"`
 	TenantId       *string `wire:"X-Amz-Tenant-Id,header" len:"1..256" pattern:"[a-zA-Z0-9\\._:\\/=+\\-@ ]+"`
 }
@@ -1363,7 +1363,7 @@ type InvokeWithResponseStreamResponse struct {
 	EventStream               *InvokeWithResponseStreamResponseEvent `wire:"EventStream,payload"`
 	ExecutedVersion           *string                                `wire:"X-Amz-Executed-Version,header" len:"1..1024" pattern:"(\\$LATEST|[0-9]+)"`
 	ResponseStreamContentType *string                                `wire:"Content-Type,header"`
-	StatusCode                *int32                                 `wire:"StatusCode"`
+	StatusCode                *int32                                 `wire:"StatusCode,status"`
 }
 
 // InvokeWithResponseStreamResponseEvent is a shape of the published model.
@@ -1412,7 +1412,7 @@ type LayerVersionContentInput struct {
 	S3Key               *string `wire:"S3Key" len:"1..1024" pattern:".*"`
 	S3ObjectStorageMode *string `wire:"S3ObjectStorageMode" enum:"COPY|REFERENCE"`
 	S3ObjectVersion     *string `wire:"S3ObjectVersion" len:"1..1024" pattern:".*"`
-	ZipFile             []byte  `wire:"ZipFile"`
+	ZipFile             []byte  `wire:"ZipFile" sensitive:"true"`
 }
 
 // LayerVersionContentOutput is a shape of the published model.
@@ -1693,7 +1693,7 @@ type OperationUpdate struct {
 	Id                   *string               `wire:"Id" required:"true" len:"1..64" pattern:"[a-zA-Z0-9-_]+"`
 	Name                 *string               `wire:"Name" len:"1..256" pattern:"[\\x20-\\x7E]+"`
 	ParentId             *string               `wire:"ParentId" len:"1..64" pattern:"[a-zA-Z0-9-_]+"`
-	Payload              *string               `wire:"Payload" len:"0..6291456"`
+	Payload              *string               `wire:"Payload" len:"0..6291456" sensitive:"true"`
 	StepOptions          *StepOptions          `wire:"StepOptions"`
 	SubType              *string               `wire:"SubType" len:"1..32" pattern:"[a-zA-Z0-9-_]+"`
 	Type                 *string               `wire:"Type" required:"true" enum:"EXECUTION|CONTEXT|STEP|WAIT|CALLBACK|CHAINED_INVOKE"`
@@ -1704,7 +1704,7 @@ type OperationUpdate struct {
 type PauseDetails struct {
 	ExecutionTimeoutPaused *bool      `wire:"ExecutionTimeoutPaused" required:"true"`
 	PauseRequestTimestamp  *wire.Time `wire:"PauseRequestTimestamp" required:"true"`
-	Reason                 *string    `wire:"Reason" len:"0..1024"`
+	Reason                 *string    `wire:"Reason" len:"0..1024" sensitive:"true"`
 }
 
 // PauseDurableExecutionRequest is a shape of the published model.
@@ -1712,7 +1712,7 @@ type PauseDurableExecutionRequest struct {
 	ClientToken            *string `wire:"ClientToken" len:"1..64" pattern:"[\\x21-\\x7E]+"`
 	DurableExecutionArn    *string `wire:"DurableExecutionArn,uri" required:"true" len:"1..1024" pattern:"arn:([a-zA-Z0-9-]+):lambda:([a-zA-Z0-9-]+):(\\d{12}):function:([a-zA-Z0-9_-]+):(\\$LATEST(?:\\.PUBLISHED)?|[0-9]+)/durable-execution/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)"`
 	ExecutionTimeoutPaused *bool   `wire:"ExecutionTimeoutPaused"`
-	Reason                 *string `wire:"Reason" len:"0..1024"`
+	Reason                 *string `wire:"Reason" len:"0..1024" sensitive:"true"`
 }
 
 // PauseDurableExecutionResponse is a shape of the published model.
@@ -1897,7 +1897,7 @@ type ResolvedS3Object struct {
 type ResumeDurableExecutionRequest struct {
 	ClientToken         *string `wire:"ClientToken" len:"1..64" pattern:"[\\x21-\\x7E]+"`
 	DurableExecutionArn *string `wire:"DurableExecutionArn,uri" required:"true" len:"1..1024" pattern:"arn:([a-zA-Z0-9-]+):lambda:([a-zA-Z0-9-]+):(\\d{12}):function:([a-zA-Z0-9_-]+):(\\$LATEST(?:\\.PUBLISHED)?|[0-9]+)/durable-execution/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)"`
-	Reason              *string `wire:"Reason" len:"0..1024"`
+	Reason              *string `wire:"Reason" len:"0..1024" sensitive:"true"`
 }
 
 // ResumeDurableExecutionResponse is a shape of the published model.
@@ -1919,7 +1919,7 @@ type RuntimeVersionConfig struct {
 // RuntimeVersionError is a shape of the published model.
 type RuntimeVersionError struct {
 	ErrorCode *string `wire:"ErrorCode"`
-	Message   *string `wire:"Message"`
+	Message   *string `wire:"Message" sensitive:"true"`
 }
 
 // S3FilesConfig is a shape of the published model.
@@ -1934,7 +1934,7 @@ type ScalingConfig struct {
 
 // SelfManagedEventSource is a shape of the published model.
 type SelfManagedEventSource struct {
-	Endpoints map[string][]string `wire:"Endpoints" len:"1..2" key.enum:"KAFKA_BOOTSTRAP_SERVERS" elem.len:"1..10"`
+	Endpoints map[string][]string `wire:"Endpoints" len:"1..2" key.enum:"KAFKA_BOOTSTRAP_SERVERS" elem.len:"1..10" elem.elem.len:"1..300" elem.elem.pattern:"(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\\-]*[a-zA-Z0-9])\\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\\-]*[A-Za-z0-9]):[0-9]{1,5}"`
 }
 
 // SelfManagedKafkaEventSourceConfig is a shape of the published model.
@@ -1966,7 +1966,7 @@ type SendDurableExecutionCallbackHeartbeatResponse struct {
 // SendDurableExecutionCallbackSuccessRequest is a shape of the published model.
 type SendDurableExecutionCallbackSuccessRequest struct {
 	CallbackId *string `wire:"CallbackId,uri" required:"true" len:"1..1024" pattern:"[A-Za-z0-9+/]+={0,2}"`
-	Result     []byte  `wire:"Result,payload" len:"0..1048576"`
+	Result     []byte  `wire:"Result,payload" len:"0..1048576" sensitive:"true"`
 }
 
 // SendDurableExecutionCallbackSuccessResponse is a shape of the published model.
@@ -1995,7 +1995,7 @@ type StepDetails struct {
 	Attempt              *int32       `wire:"Attempt" range:"0.."`
 	Error                *ErrorObject `wire:"Error"`
 	NextAttemptTimestamp *wire.Time   `wire:"NextAttemptTimestamp"`
-	Result               *string      `wire:"Result" len:"0..6291456"`
+	Result               *string      `wire:"Result" len:"0..6291456" sensitive:"true"`
 }
 
 // StepFailedDetails is a shape of the published model.
@@ -2150,7 +2150,7 @@ type UpdateFunctionCodeRequest struct {
 	S3ObjectStorageMode *string  `wire:"S3ObjectStorageMode" enum:"COPY|REFERENCE"`
 	S3ObjectVersion     *string  `wire:"S3ObjectVersion" len:"1..1024" pattern:".*"`
 	SourceKMSKeyArn     *string  `wire:"SourceKMSKeyArn" len:"0..10000" pattern:"(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()"`
-	ZipFile             []byte   `wire:"ZipFile"`
+	ZipFile             []byte   `wire:"ZipFile" sensitive:"true"`
 }
 
 // UpdateFunctionConfigurationRequest is a shape of the published model.
