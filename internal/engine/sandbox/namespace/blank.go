@@ -104,7 +104,8 @@ func (k *blank) close() error {
 }
 
 // A reserve keeps a few blanks ready. It fills up in the background, from the
-// first Open on, with blanks of the kind that was wanted last.
+// first Open on, with blanks of the kind that was wanted last; of other kinds it
+// keeps what there is room for.
 type reserve struct {
 	tier *Tier
 	size int
@@ -139,9 +140,10 @@ func (r *reserve) find(wanted bool) int {
 	return slices.IndexFunc(r.ready, func(k *blank) bool { return (k.kind == r.wanted) == wanted })
 }
 
-// lacks tells whether another blank has to be made; r.mu is held.
+// lacks tells whether another blank has to be made: there is room, or none of
+// the kind that was wanted last; r.mu is held.
 func (r *reserve) lacks() bool {
-	return len(r.ready) < r.size || (r.size > 0 && r.find(false) >= 0)
+	return len(r.ready) < r.size || (r.size > 0 && r.find(true) < 0)
 }
 
 // fill makes blanks until there are enough. When that fails the next Open
@@ -156,7 +158,7 @@ func (r *reserve) fill() {
 		}
 		wanted := r.wanted
 		var other *blank
-		if i := r.find(false); i >= 0 {
+		if i := r.find(false); i >= 0 && len(r.ready) >= r.size { // makes room
 			other = r.ready[i]
 			r.ready = slices.Delete(r.ready, i, i+1)
 		}

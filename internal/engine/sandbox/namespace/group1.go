@@ -107,6 +107,7 @@ func (g *group1) limit(s sandbox.Spec) error {
 	if s.MemoryMB > 0 {
 		n := strconv.Itoa(s.MemoryMB << 20)
 		errs = append(errs, writeFile(g.dirs["memory"], "memory.limit_in_bytes", n))
+		_ = writeFile(g.dirs["memory"], "memory.swappiness", "0") // as near to no swap as it gets without the next
 		// Without swap accounting the file does not exist, and swap is not limited.
 		if err := writeFile(g.dirs["memory"], "memory.memsw.limit_in_bytes", n); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)

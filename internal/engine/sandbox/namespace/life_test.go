@@ -280,3 +280,34 @@ func TestEtcHasNoSecrets(t *testing.T) {
 		t.Error("shadow is there")
 	}
 }
+
+// TestDisksThatCannotBeMounted is a container that has loop devices, but may
+// not use them.
+func TestDisksThatCannotBeMounted(t *testing.T) {
+	theWorld(t)
+	tier, err := newTier(Config{StateDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tier.Close()
+	tier.disks.mkfs = "/bin/false"
+	if err := tier.probe(); err != nil || tier.disks != nil {
+		t.Fatalf("%v, disks %v", err, tier.disks)
+	}
+	b := openBox(t, tier, "small", false)
+	if got := command(t, b, "/bin/sh", "-c", "head -c 9000000 /dev/zero > /tmp/x || echo full"); !strings.HasSuffix(got, "full") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestNewNeedsAFolder(t *testing.T) {
+	theWorld(t)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if tier, err := New(Config{StateDir: file}); err == nil {
+		tier.Close()
+		t.Error("a file was taken for a folder")
+	}
+}

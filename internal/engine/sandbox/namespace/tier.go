@@ -80,7 +80,7 @@ func New(c Config) (*Tier, error) {
 	}
 	// What a dead server left may bear the names that the probe needs.
 	if err := errors.Join(t.Sweep(context.Background()), t.probe()); err != nil {
-		t.Close()
+		_ = t.Close()
 		return nil, fmt.Errorf("namespace: this machine does not allow it: %w", err)
 	}
 	t.reserve.size = max(c.Reserve, 0)
@@ -154,15 +154,39 @@ func (t *Tier) findGroups() {
 func (t *Tier) findDisks() {
 	d, err := newDisks(t.dir)
 	if err != nil {
-		t.log.Warn("what functions write to /tmp counts as their memory: no disks for it", "error", err)
+		t.noDisks(err)
 		return
 	}
 	t.disks = d
 }
 
-// probe makes a sandbox and runs nothing in it.
+func (t *Tier) noDisks(err error) {
+	t.log.Warn("what functions write to /tmp counts as their memory: no disks for it", "error", err)
+}
+
+// defaultTmpMB is the size of /tmp that most functions have. The disk for it is
+// tried, and its template made, before anybody waits.
+const defaultTmpMB = 512
+
+// probe makes a sandbox and runs nothing in it. Having disks may turn out to be
+// not enough to mount them.
 func (t *Tier) probe() error {
-	s, err := t.Open(context.Background(), sandbox.Spec{ID: "probe", TmpMB: 1})
+	err := t.try()
+	if err == nil || t.disks == nil {
+		return err
+	}
+	withDisks := err
+	t.disks.close()
+	t.disks = nil
+	if err := t.try(); err != nil {
+		return err
+	}
+	t.noDisks(withDisks)
+	return nil
+}
+
+func (t *Tier) try() error {
+	s, err := t.Open(context.Background(), sandbox.Spec{ID: "probe", TmpMB: defaultTmpMB})
 	if err != nil {
 		return err
 	}
