@@ -289,7 +289,7 @@ func TestDisksThatCannotBeMounted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tier.Close()
+	t.Cleanup(func() { tier.Close() })
 	tier.disks.mkfs = "/bin/false"
 	if err := tier.probe(); err != nil || tier.disks != nil {
 		t.Fatalf("%v, disks %v", err, tier.disks)
