@@ -2,7 +2,6 @@ package wire
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -53,9 +52,11 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := WithBaseURL(WithRequestID(r.Context(), id), baseURL(r))
 	r = r.WithContext(ctx)
 	w.Header().Set("Server", "Mayfly")
-	body := &requestBody{ReadCloser: r.Body}
-	r.Body = body
-	a := &answer{ResponseWriter: w, refused: func() { drain(w, r, body) }}
+	body := &requestBody{ReadCloser: r.Body, conn: http.NewResponseController(w)}
+	if r.Body != http.NoBody {
+		r.Body = body
+	}
+	a := &answer{ResponseWriter: w, refused: func() { body.drain(r) }}
 	service := "-"
 	defer func() {
 		d.rescue(a, r, recover())
@@ -147,35 +148,3 @@ func (a *answer) Write(b []byte) (int, error) {
 
 // Unwrap lets http.ResponseController flush.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-// A requestBody knows whether anybody began to read it.
-type requestBody struct {
-	io.ReadCloser
-	begun bool
-}
-
-func (b *requestBody) Read(p []byte) (int, error) {
-	b.begun = true
-	return b.ReadCloser.Read(p)
-}
-
-// What is read of a refused request's body.
-const (
-	maxDrain  = 128 << 20
-	drainTime = 10 * time.Second
-)
-
-// drain reads what is left of a refused request: many clients send all before
-// they look for an answer, and would see a broken connection, not our error.
-// Whoever asks before he sends (Expect) need not send.
-func drain(w http.ResponseWriter, r *http.Request, body *requestBody) {
-	if !body.begun && r.Header.Get("Expect") != "" {
-		return
-	}
-	rc := http.NewResponseController(w)
-	if rc.SetReadDeadline(time.Now().Add(drainTime)) != nil {
-		return // not a connection
-	}
-	io.CopyN(io.Discard, body.ReadCloser, maxDrain) // an error means that there is nothing to save
-	rc.SetReadDeadline(time.Time{})
-}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"reflect"
 	"runtime/debug"
 
@@ -116,6 +117,9 @@ func (c *Call) bodyError(err error) error {
 		return e
 	}
 	e := Serialization("The request body could not be read.")
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		e = awserr.New(http.StatusRequestTimeout, "RequestTimeoutException", "The request body came too slowly.")
+	}
 	e.Cause = err
 	return e
 }

@@ -49,7 +49,11 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // what it says is believed only after. The request that it returns is never nil.
 func (h handler) decode(w http.ResponseWriter, r *http.Request) (*wire.Call, reflect.Value, *http.Request, error) {
 	var none reflect.Value
-	values, err := readForm(w, r)
+	sent, err := readBody(w, r)
+	if err != nil {
+		return nil, none, r, err
+	}
+	values, err := parseForm(r, sent)
 	if err != nil {
 		return nil, none, r, err
 	}
@@ -62,7 +66,11 @@ func (h handler) decode(w http.ResponseWriter, r *http.Request) (*wire.Call, ref
 		return nil, none, r, err
 	}
 	r = admitted
-	if _, err := call.Read(r); err != nil { // to its end, where a signed body is checked
+	verified, err := call.Read(r) // to its end, where a signed body is checked
+	if err != nil {
+		return nil, none, r, err
+	}
+	if values, err = verifiedForm(r, values, sent, verified); err != nil {
 		return nil, none, r, err
 	}
 	in := call.New()
@@ -72,27 +80,54 @@ func (h handler) decode(w http.ResponseWriter, r *http.Request) (*wire.Call, ref
 	return call, in, r, call.Check(in)
 }
 
-// readForm reads the form in r's body and query, and leaves the body whole.
-func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+// maxForm bounds a form. What it costs in memory is spent before the gate is
+// asked, and IAM's largest documents are well below it.
+const maxForm = 2 << 20
+
+// readBody reads r's body, and leaves it whole.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if r.Method != http.MethodPost {
+		return nil, nil
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
+	if _, big := errors.AsType[*http.MaxBytesError](err); big {
+		return nil, awserr.New(413, "RequestEntityTooLarge", "Request must be smaller than %d bytes", maxForm)
+	}
+	if err != nil {
+		return nil, awserr.New(400, "MalformedInput", "The request body could not be read.")
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return body, nil
+}
+
+// parseForm reads the form in body and in r's query. The body's parameters come first.
+func parseForm(r *http.Request, body []byte) (url.Values, error) {
 	text := r.URL.RawQuery
-	if r.Method == http.MethodPost {
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, wire.DefaultMaxBody))
-		if _, big := errors.AsType[*http.MaxBytesError](err); big {
-			return nil, awserr.New(413, "RequestEntityTooLarge", "Request must be smaller than %d bytes", wire.DefaultMaxBody)
-		}
-		if err != nil {
-			return nil, awserr.New(400, "MalformedInput", "The request body could not be read.")
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		if isForm(r) {
-			text = strings.Trim(string(body)+"&"+text, "&")
-		}
+	if isForm(r) {
+		text = strings.Trim(string(body)+"&"+text, "&")
 	}
 	values, err := url.ParseQuery(text)
 	if err != nil {
 		return nil, awserr.New(400, "MalformedQueryString", "The query string is malformed: %v", err)
 	}
 	return values, nil
+}
+
+// verifiedForm is the form of the body that was verified. That is not the one
+// that was sent when it came in chunks: their heads are no part of what is
+// signed, and must not be read as parameters.
+func verifiedForm(r *http.Request, values url.Values, sent, verified []byte) (url.Values, error) {
+	if r.Method != http.MethodPost || bytes.Equal(sent, verified) {
+		return values, nil
+	}
+	again, err := parseForm(r, verified)
+	if err != nil {
+		return nil, err
+	}
+	if again.Get("Action") != values.Get("Action") || again.Get("Version") != values.Get("Version") {
+		return nil, awserr.New(400, "MalformedInput", "The request's Action must not be in chunks.")
+	}
+	return again, nil
 }
 
 func isForm(r *http.Request) bool {

@@ -112,6 +112,36 @@ func TestBodyIsReadToItsEnd(t *testing.T) {
 	}
 }
 
+// Chunks' heads are not signed: what stands there is no parameter.
+func TestParametersAreOfTheVerifiedBody(t *testing.T) {
+	for verified, want := range map[string]string{
+		"Action=Echo&Free=signed": "<Free>signed</Free>",
+		"Action=Fail&How=server":  "<Code>MalformedInput</Code>",
+		"%zz":                     "<Code>MalformedQueryString</Code>",
+	} {
+		gate := func(r *http.Request, _, _ string) (*http.Request, error) {
+			r.Body = io.NopCloser(strings.NewReader(verified))
+			return r, nil
+		}
+		if _, got := send(t, gate, "POST", "/", "Action=Echo&Free=smuggled&Small=1"); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", verified, got)
+		}
+	}
+}
+
+// Whoever is not known yet must not make the server hold much.
+func TestFormsAreSmall(t *testing.T) {
+	asked := false
+	gate := func(r *http.Request, _, _ string) (*http.Request, error) {
+		asked = true
+		return r, nil
+	}
+	status, got := send(t, gate, "POST", "/", "Action=Echo&Free="+strings.Repeat("x", 3<<20))
+	if status != 413 || asked {
+		t.Errorf("%d %.300s, gate asked: %v", status, got, asked)
+	}
+}
+
 type failing struct{}
 
 func (failing) Read([]byte) (int, error) {

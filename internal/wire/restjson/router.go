@@ -124,12 +124,14 @@ func (n *node) find(segments, values []string, query url.Values) (*route, []stri
 	if n.greedy == nil {
 		return nil, nil
 	}
-	for k := 1; k <= len(segments); k++ { // what goes on behind the label comes first
-		v := strings.Join(segments[:k], "/")
-		if v == "" {
+	// What goes on behind the label comes first. The label's value is put
+	// together once its end is known: a path can have half a million segments.
+	for k := 1; k <= len(segments); k++ {
+		if k == 1 && first == "" {
 			continue
 		}
-		if end, vs := n.greedy.find(segments[k:], append(values, v), query); end != nil {
+		if end, vs := n.greedy.find(segments[k:], append(values, ""), query); end != nil {
+			vs[len(values)] = strings.Join(segments[:k], "/")
 			return end, vs
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -84,6 +85,30 @@ func TestMatch(t *testing.T) {
 	if got := matchText(rt, "DELETE", "/v1/things"); got != "" {
 		t.Errorf("another method: %q", got)
 	}
+}
+
+// Anybody may send a path of half a million segments. What it costs must grow
+// with its length, not with the square of it.
+func TestLongPaths(t *testing.T) {
+	rt := testRouter()
+	matchText(rt, "GET", "/v1/tree/a") // makes what is made once
+	cost := func(segments int) float64 {
+		r := httptest.NewRequest("GET", "/v1/tree/"+strings.Repeat("a/", segments)+"b", nil)
+		before := allocated()
+		if call, labels := rt.match(r); call == nil || len(labels[0].value) != 2*segments+1 {
+			t.Fatalf("%d segments: %v", segments, call)
+		}
+		return float64(allocated() - before)
+	}
+	if small, large := cost(1000), cost(8000); large > 20*small {
+		t.Errorf("1,000 segments take %.0f bytes, 8,000 take %.0f", small, large)
+	}
+}
+
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
 }
 
 func FuzzMatch(f *testing.F) {

@@ -159,8 +159,8 @@ func (c *claim) fill(credential, headers, signature, date string) error {
 	if c.date, err = parseDate(date); err != nil {
 		return err
 	}
-	for h := range strings.SplitSeq(headers, ";") {
-		c.headers = append(c.headers, strings.ToLower(strings.TrimSpace(h)))
+	if c.headers, err = parseHeaders(headers); err != nil {
+		return err
 	}
 	if !slices.Contains(c.headers, "host") && !slices.Contains(c.headers, ":authority") {
 		return refuse("InvalidSignatureException", "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
@@ -170,6 +170,24 @@ func (c *claim) fill(credential, headers, signature, date string) error {
 		c.signature = nil // no signature matches this: the answer tells what would
 	}
 	return nil
+}
+
+// maxHeaders bounds what a request may sign. SDKs sign fewer than ten headers.
+const maxHeaders = 200
+
+// parseHeaders reads the list of signed headers. A name may be there once:
+// each repeats a header's value in what is signed, so that a list of one long
+// header many times would be gigabytes.
+func parseHeaders(list string) ([]string, error) {
+	var names []string
+	for h := range strings.SplitSeq(list, ";") {
+		h = strings.ToLower(strings.TrimSpace(h))
+		if len(names) == maxHeaders || slices.Contains(names, h) {
+			return nil, incomplete("SignedHeaders names a header twice, or more than %d headers.", maxHeaders)
+		}
+		names = append(names, h)
+	}
+	return names, nil
 }
 
 // parseScope reads key/date/region/service/aws4_request.

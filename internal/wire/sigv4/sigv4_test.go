@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -211,6 +212,16 @@ func TestRefusals(t *testing.T) {
 		}},
 		{"host unsigned", "InvalidSignatureException", "'Host' or ':authority' must be a 'SignedHeader'", func(r *http.Request) {
 			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "host;", "", 1))
+		}},
+		{"a header signed twice", "IncompleteSignatureException", "names a header twice", func(r *http.Request) {
+			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "host;", "host;HOST;", 1))
+		}},
+		{"too many headers", "IncompleteSignatureException", "more than 200 headers", func(r *http.Request) {
+			var names strings.Builder
+			for i := range 300 {
+				fmt.Fprintf(&names, "x-%d;", i)
+			}
+			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "host;", names.String()+"host;", 1))
 		}},
 		{"no date", "IncompleteSignatureException", "'X-Amz-Date' or a 'Date' header", func(r *http.Request) { r.Header.Del("X-Amz-Date") }},
 		{"odd date", "IncompleteSignatureException", "Date must be in ISO-8601 'basic format'. Got '2026-11-23'", func(r *http.Request) { r.Header.Set("X-Amz-Date", "2026-11-23") }},

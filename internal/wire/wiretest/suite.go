@@ -133,7 +133,7 @@ func faults(t *testing.T, c *Client) {
 }
 
 func tooLarge(t *testing.T, c *Client) {
-	a := c.Do("Echo", map[string]any{"Free": strings.Repeat("x", 2<<20)}, nil)
+	a := c.Do("Echo", map[string]any{"Free": strings.Repeat("x", 3<<19)}, nil)
 	if a.Status != 413 || !strings.HasPrefix(a.Code, "RequestEntityTooLarge") ||
 		a.Message != "Request must be smaller than 1048576 bytes for the Echo operation" {
 		t.Errorf("%d %s: %s", a.Status, a.Code, a.Message)
