@@ -134,14 +134,8 @@ func (p *program) encode() ([]byte, error) {
 	return b, nil
 }
 
-// A report is what a program says on its control socket: that a call failed,
-// or, with no call, a value.
-type report struct {
-	call  uint64
-	value int64
-}
-
-// reportSize is the encoded size of a report.
+// reportSize is the encoded size of a report: what a program says on its control
+// socket. It is the address of the call that failed, or 0, and a value.
 const reportSize = 16
 
 // value reads a report, and turns a failure into an error.

@@ -29,7 +29,7 @@ func bare(t testing.TB) *Tier {
 }
 
 // runProgram runs p in a process of its own.
-func runProgram(t testing.TB, p *program) (values []int64, err error, ws unix.WaitStatus) {
+func runProgram(t testing.TB, p *program) (values []int64, ws unix.WaitStatus, err error) {
 	t.Helper()
 	m, err := bare(t).spawn(&syscall.SysProcAttr{})
 	if err != nil {
@@ -49,7 +49,7 @@ func runProgram(t testing.TB, p *program) (values []int64, err error, ws unix.Wa
 		if errors.Is(err, io.EOF) {
 			err = nil
 		}
-		return values, err, ws
+		return values, ws, err
 	}
 }
 
@@ -58,7 +58,7 @@ func TestProgramReports(t *testing.T) {
 	p.report(42)
 	p.report(-7)
 	p.exit(3)
-	vs, err, ws := runProgram(t, p)
+	vs, ws, err := runProgram(t, p)
 	if err != nil || len(vs) != 2 || vs[0] != 42 || vs[1] != -7 || ws.ExitStatus() != 3 {
 		t.Errorf("%v, %v, %v", vs, err, ws)
 	}
@@ -70,7 +70,7 @@ func TestProgramTellsTheCallThatFailed(t *testing.T) {
 	p.report(1)
 	p.do("open the door", unix.SYS_OPENAT, num(unix.AT_FDCWD), p.str("/no/such/door"), num(0))
 	p.report(2)
-	vs, err, ws := runProgram(t, p)
+	vs, ws, err := runProgram(t, p)
 	if len(vs) != 1 || !errors.Is(err, unix.ENOENT) || !strings.HasPrefix(err.Error(), "open the door: ") {
 		t.Errorf("%v, %v", vs, err)
 	}
@@ -89,7 +89,7 @@ func TestProgramForks(t *testing.T) {
 	p.do("wait", unix.SYS_WAIT4, num(-1), num(0), num(0), num(0))
 	p.report(2) // the parent
 	p.exit(0)
-	vs, err, _ := runProgram(t, p)
+	vs, _, err := runProgram(t, p)
 	if err != nil || len(vs) != 2 || vs[0] != 1 || vs[1] != 2 {
 		t.Errorf("%v, %v", vs, err)
 	}
@@ -98,7 +98,7 @@ func TestProgramForks(t *testing.T) {
 func TestProgramPassesPointers(t *testing.T) {
 	p := &program{}
 	p.do("run sh", unix.SYS_EXECVE, p.str("/bin/sh"), p.strs([]string{"sh", "-c", `test "$A" = "b c" && exit 9`}), p.strs([]string{"A=b c"}))
-	_, err, ws := runProgram(t, p)
+	_, ws, err := runProgram(t, p)
 	if err != nil || ws.ExitStatus() != 9 {
 		t.Errorf("%v, %v", err, ws.ExitStatus())
 	}
