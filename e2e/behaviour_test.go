@@ -219,7 +219,7 @@ def connect(host, port):
 def handler(event, context):
     return {
       "shadow": attempt(lambda: open("/etc/shadow").read()),
-      "root": attempt(lambda: os.listdir("/root")),
+      "root": attempt(lambda: os.listdir("/root") in ([], [".pyenv"]) and 1/0),  # the way to an interpreter is no secret
       "data": attempt(lambda: os.listdir(event["data"])),
       "server": attempt(lambda: connect("127.0.0.1", event["port"])),
       "kill": attempt(lambda: os.kill(event["pid"], 9)),

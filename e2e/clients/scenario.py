@@ -83,6 +83,9 @@ def functions(s):
     call("ListFunctions", MaxItems=10)
     call("Invoke", FunctionName=name, Payload=b"{}", LogType="Tail")
     call("Invoke", FunctionName=name, InvocationType="DryRun", Payload=b"{}")
+    frames = call("InvokeWithResponseStream", FunctionName=name, Payload=b"{}").get("EventStream", b"")
+    if b"PayloadChunk" not in frames or b"InvokeComplete" not in frames:
+        raise SystemExit(f"InvokeWithResponseStream answers {frames!r}")
     call("UpdateFunctionConfiguration", FunctionName=name, Timeout=20, Environment={"Variables": {}})
     settled(s, name)
     call("UpdateFunctionCode", FunctionName=name, ZipFile=archive(BOOTSTRAP + "# two\n"), Publish=True)
