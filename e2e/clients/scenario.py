@@ -191,7 +191,7 @@ def iam(s):
     call("GetRole", RoleName="conformance")
     call("ListRoles")
     call("UpdateRole", RoleName="conformance", Description="e")
-    call("UpdateRoleDescription", RoleName="conformance", Description="f") if "UpdateRoleDescription" in served(s) else None
+    call("UpdateRoleDescription", RoleName="conformance", Description="f")
     call("UpdateAssumeRolePolicy", RoleName="conformance", PolicyDocument=TRUST)
     call("PutRolePolicy", RoleName="conformance", PolicyName="p", PolicyDocument=ALLOW)
     call("GetRolePolicy", RoleName="conformance", PolicyName="p")
@@ -273,8 +273,3 @@ def groups(s, user, policy):
     call("DetachGroupPolicy", GroupName=g, PolicyArn=policy)
     call("UpdateGroup", GroupName=g, NewGroupName="conf-group2")
     call("DeleteGroup", GroupName="conf-group2")
-
-
-def served(s):
-    from conformance import served as read
-    return read("AWS IAM")
