@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -148,7 +149,9 @@ func TestListsGoPageByPage(t *testing.T) {
 	if len(out.Users) != 2 || out.Users[0].Tags != nil {
 		t.Errorf("under /p1/: %+v", out.Users)
 	}
-	c.fails("ListUsers", in{"Marker": "!"}, 400, "ValidationError", "Invalid Marker.")
+	for _, marker := range []string{"!", base64.RawURLEncoding.EncodeToString([]byte("\xff")), base64.RawURLEncoding.EncodeToString([]byte("a\x00"))} {
+		c.fails("ListUsers", in{"Marker": marker}, 400, "ValidationError", "Invalid Marker.")
+	}
 }
 
 func TestInlinePolicies(t *testing.T) {

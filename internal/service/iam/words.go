@@ -1,11 +1,13 @@
 package iam
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"net/url"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/mayfly-faas/mayfly/internal/awserr"
 	"github.com/mayfly-faas/mayfly/internal/identity"
@@ -93,10 +95,11 @@ func tagsOut(in []identity.Tag) []*Tag {
 // defaultItems is how much a page holds when the request does not say.
 const defaultItems = 100
 
-// after decodes a marker: the key of the last item of the page before.
+// after decodes a marker: the key of the last item of the page before. It goes
+// to the database, which need not take what is no text.
 func after(marker *string) (string, error) {
 	b, err := base64.RawURLEncoding.DecodeString(str(marker))
-	if err != nil || marker != nil && len(b) == 0 {
+	if err != nil || marker != nil && len(b) == 0 || !utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0 {
 		return "", invalid("Invalid Marker.")
 	}
 	return string(b), nil

@@ -359,6 +359,30 @@ func TestIndexBudget(t *testing.T) {
 	wg.Wait()
 }
 
+// TestNamesAreKeptWhenEventsAre waits for the disk only where somebody was told
+// that events are on it.
+func TestNamesAreKeptWhenEventsAre(t *testing.T) {
+	b := openBook(t, t.TempDir(), nil)
+	kept := func(want bool) {
+		t.Helper()
+		b.settle(t)
+		b.shelves.each(func(_ int64, sh *shelf) {
+			for _, s := range sh.list() {
+				if s.kept != want {
+					t.Errorf("%s: kept is %v", s.path, s.kept)
+				}
+			}
+		})
+	}
+	at, m := lines(noon, 1, "%d")
+	b.Put("g", "s", at, m)
+	kept(false)
+	if err := b.wait(&job{group: "g", stream: "s", existing: true, entries: []entry{{noon.UnixMilli(), "x"}}}); err != nil {
+		t.Fatal(err)
+	}
+	kept(true)
+}
+
 func TestLongMessageIsCut(t *testing.T) {
 	b := openBook(t, t.TempDir(), nil)
 	long := make([]byte, 5<<20)

@@ -47,21 +47,23 @@ func (q *query) edge(r run) int64 {
 
 // A cursor walks the events that a query asks for, in order. It takes one day
 // after the other, since days do not overlap, and within a day merges the runs,
-// each of which it reads when its time comes.
+// each of which it reads when its time comes, as it does the slices' indexes: a
+// large day's do not all fit into memory.
 type cursor struct {
 	*query
 	indexes *indexes
-	read    int64    // bytes read so far, indexes included
+	read    int64    // bytes of events read so far
 	days    []*slice // still to come, in the wanted order
 	waiting []part   // of the day at hand: not read yet, in the wanted order
 	open    runHeap  // of the day at hand: read
 	files   map[*slice]*os.File
 }
 
-// A part is a run and where it is.
+// A part is a run and where it is, or all of a slice that was not looked into.
 type part struct {
 	run
 	slice *slice
+	whole bool
 }
 
 // cursor starts a walk. The caller must close it.
@@ -98,9 +100,7 @@ func (c *cursor) next() (event, bool, error) {
 			if len(c.days) == 0 {
 				return event{}, false, nil
 			}
-			if err := c.nextDay(); err != nil {
-				return event{}, false, err
-			}
+			c.nextDay()
 			continue
 		}
 		if len(c.waiting) > 0 && c.due(c.waiting[0]) {
@@ -127,25 +127,41 @@ func (c *cursor) due(p part) bool {
 	return c.edge(p.run) <= first
 }
 
-// nextDay gathers the runs of all slices of the next day.
-func (c *cursor) nextDay() error {
+// nextDay gathers the slices of the next day.
+func (c *cursor) nextDay() {
 	c.close()
 	clear(c.files)
 	for d := c.days[0].day; len(c.days) > 0 && c.days[0].day == d; c.days = c.days[1:] {
-		runs, err := c.runs(c.days[0])
-		if err != nil {
-			return err
-		}
-		for _, r := range runs {
-			c.waiting = append(c.waiting, part{r, c.days[0]})
+		p := part{slice: c.days[0], whole: true}
+		if p.min, p.max = p.slice.spans(); p.max >= c.from && p.min < c.to {
+			c.waiting = append(c.waiting, p)
 		}
 	}
+	c.sort()
+}
+
+// sort puts what waits into the wanted order.
+func (c *cursor) sort() {
 	slices.SortStableFunc(c.waiting, func(a, b part) int {
 		if c.newest {
 			a, b = b, a
 		}
 		return cmp.Compare(c.edge(a.run), c.edge(b.run))
 	})
+}
+
+// expand lets the runs of s wait in its place.
+func (c *cursor) expand(s *slice) error {
+	runs, err := c.runs(s)
+	if err != nil {
+		return err
+	}
+	waiting := make([]part, 0, len(runs)+len(c.waiting))
+	for _, r := range runs {
+		waiting = append(waiting, part{run: r, slice: s})
+	}
+	c.waiting = append(waiting, c.waiting...)
+	c.sort()
 	return nil
 }
 
@@ -159,12 +175,14 @@ func (c *cursor) runs(s *slice) ([]run, error) {
 		if err := c.indexes.load(s); err != nil {
 			return nil, err
 		}
-		c.read += s.bytes()
 	}
 }
 
-// load reads a run and opens it for merging.
+// load reads a run and opens it for merging, or looks into a slice.
 func (c *cursor) load(p part) error {
+	if p.whole {
+		return c.expand(p.slice)
+	}
 	f, err := c.file(p.slice)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // it has been dropped meanwhile

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/store"
@@ -186,6 +187,7 @@ func (b *Book) page(q *query, n int) ([]event, error) {
 		if bytes += size(e.message); !ok || bytes > maxPage && len(events) > 0 {
 			break
 		}
+		e.message = strings.Clone(e.message)
 		events = append(events, e)
 	}
 	if q.newest {

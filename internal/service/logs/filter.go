@@ -3,6 +3,7 @@ package logs
 import (
 	"context"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/store"
@@ -121,9 +122,11 @@ func (b *Book) find(s *search, n int) (found []event, next *string, err error) {
 			if bytes += size(e.message); len(found) == n || bytes > maxPage && len(found) > 0 {
 				break
 			}
-			found = append(found, e)
+			kept := e
+			kept.message = strings.Clone(e.message)
+			found = append(found, kept)
 		}
-		if last = e.key; c.read > scanBudget {
+		if last = e.key; c.read > b.scanBytes {
 			break
 		}
 	}

@@ -84,7 +84,8 @@ func appendFrame(b []byte, stream, seq int64, entries []entry) []byte {
 	return b
 }
 
-// readBlock calls yield for each event of a frame's body.
+// readBlock calls yield for each event of a frame's body. The messages share
+// one copy of the body: who keeps one for long should clone it.
 func readBlock(body []byte, yield func(event)) error {
 	if len(body) < blockHead {
 		return errFrame
@@ -96,7 +97,7 @@ func readBlock(body []byte, yield func(event)) error {
 	if err != nil || count > uint64(len(body)) {
 		return errFrame
 	}
-	at := int64(0)
+	at, all := int64(0), string(body)
 	for i := range int64(count) {
 		delta, err := binary.ReadVarint(r)
 		if err != nil {
@@ -108,7 +109,7 @@ func readBlock(body []byte, yield func(event)) error {
 		}
 		at += delta
 		from := len(body) - r.Len()
-		yield(event{key{at, seq + i}, stream, string(body[from : from+int(n)])})
+		yield(event{key{at, seq + i}, stream, all[from : from+int(n)]})
 		if _, err := r.Seek(int64(n), io.SeekCurrent); err != nil {
 			return errFrame
 		}

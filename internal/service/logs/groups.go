@@ -85,6 +85,7 @@ func (w *writer) forget(gone func(address) bool) {
 func (w *writer) remove(group int64) error {
 	for _, s := range w.shelves.of(group).list() {
 		w.closeFile(s)
+		w.indexes.drop(s)
 		w.total -= s.bytes()
 	}
 	return w.shelves.remove(group)

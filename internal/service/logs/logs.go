@@ -51,6 +51,7 @@ type Book struct {
 	account, region string
 	maxBytes        int64
 	sliceBytes      int64
+	scanBytes       int64 // see scanBudget
 	log             *slog.Logger
 	now             func() time.Time
 
@@ -69,7 +70,7 @@ func Open(ctx context.Context, c Config) (*Book, error) {
 		return nil, fmt.Errorf("open logs: %w", err)
 	}
 	b := &Book{
-		db: c.DB, account: c.Account, region: c.Region, maxBytes: c.MaxBytes, log: c.Log, now: c.Now,
+		db: c.DB, account: c.Account, region: c.Region, maxBytes: c.MaxBytes, scanBytes: scanBudget, log: c.Log, now: c.Now,
 		queue: newQueue(), indexes: &indexes{budget: indexBudget}, names: newNames(), done: make(chan struct{}),
 	}
 	if b.maxBytes == 0 {

@@ -1,11 +1,13 @@
 package logs
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // errEnough ends the reading of rows once a page is full.
@@ -42,9 +44,11 @@ func seal(s string) *string {
 	return new(base64.RawURLEncoding.EncodeToString([]byte(s)))
 }
 
+// unseal reads a token. What it says goes to the database, which need not take
+// what is no text.
 func unseal(token string) (string, error) {
 	b, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil {
+	if err != nil || !utf8.Valid(b) || bytes.IndexByte(b, 0) >= 0 {
 		return "", invalid("The specified nextToken is invalid.")
 	}
 	return string(b), nil

@@ -23,6 +23,19 @@ func TestID(t *testing.T) {
 	}
 }
 
+func TestTokensAreText(t *testing.T) {
+	for _, name := range []string{"", "a", "größer"} {
+		if got, err := unseal(*seal(name)); err != nil || got != name {
+			t.Errorf("%q: %q, %v", name, got, err)
+		}
+	}
+	for _, token := range []string{"!", *seal("\xff"), *seal("a\x00b")} {
+		if got, err := unseal(token); err == nil {
+			t.Errorf("%q is read as %q", token, got)
+		}
+	}
+}
+
 func FuzzToken(f *testing.F) {
 	f.Add(position{key: key{5, 7}}.token())
 	f.Add(position{key: key{5, 7}, backward: true}.token())

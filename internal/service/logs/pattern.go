@@ -100,11 +100,11 @@ func (p *parser) term() (test, error) {
 	case '%':
 		return p.regex()
 	}
-	start := p.at
-	for !p.done() && !unicode.IsSpace(rune(p.s[p.at])) {
-		p.at++
+	word := p.s[p.at:]
+	if end := strings.IndexFunc(word, unicode.IsSpace); end >= 0 {
+		word = word[:end]
 	}
-	word := p.s[start:p.at]
+	p.at += len(word)
 	if word == "" || strings.ContainsFunc(word, notWord) {
 		return nil, fmt.Errorf("%w: Invalid character(s) in term '%s'", errPattern, word)
 	}
@@ -135,9 +135,7 @@ func (p *parser) peek() byte {
 }
 
 func (p *parser) space() {
-	for !p.done() && strings.IndexByte(" \t\r\n", p.s[p.at]) >= 0 {
-		p.at++
-	}
+	p.at = len(p.s) - len(strings.TrimLeftFunc(p.s[p.at:], unicode.IsSpace))
 }
 
 // take moves past s if it comes next.

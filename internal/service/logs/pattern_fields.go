@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // fields is the space-delimited form, [ip, ..., status=4*, bytes]: the message's
@@ -69,10 +70,10 @@ func (f *fields) field(p *parser) error {
 	return nil
 }
 
-// name reads a field's name; $ may begin it.
+// name reads a field's name; $ may begin it. Letters outside ASCII are all taken.
 func (p *parser) name() string {
 	start := p.at
-	for !p.done() && (p.peek() == '-' || p.peek() == '$' || p.peek() == '.' || !notWord(rune(p.peek()))) {
+	for !p.done() && (p.peek() == '-' || p.peek() == '$' || p.peek() == '.' || p.peek() >= utf8.RuneSelf || !notWord(rune(p.peek()))) {
 		p.at++
 	}
 	return p.s[start:p.at]

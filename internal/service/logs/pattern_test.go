@@ -54,6 +54,10 @@ func TestPattern(t *testing.T) {
 		{"%10\\.10\\.0\\.[0-9]+%", "from 10x10x0x7", false},
 		{"%colou?r%", "the color", true},
 		{"Ärger", "viel Ärger", true},
+		{"voilà tout", "et voilà, c'est tout", true}, // one byte of à is a space elsewhere
+		{"ERROR\u00a0voilà", "ERROR voilà", true},
+		{"[été=chaud*, …]", "chaude nuit", true},
+		{"[été=chaud*, …]", "nuit chaude", false},
 
 		{`{ $.eventType = "UpdateTrail" }`, cloudTrail, true},
 		{`{$.eventType=UpdateTrail}`, cloudTrail, true},

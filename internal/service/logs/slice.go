@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,12 +25,14 @@ type slice struct {
 	path string
 	day  int64 // days since 1970
 	part int
+	kept bool // its name survives a power cut; the writer's alone
 
 	mu     sync.RWMutex // guards what follows
 	size   int64        // good bytes when ready, the file's size before that
 	runs   []run        // the index, when it is loaded
 	loaded bool
 	ready  bool // the writer has seen to its end and appends to it
+	span   span // of all events: stays when the index is forgotten
 
 	modified int64 // when the file was last written before we opened it, in milliseconds
 }
@@ -67,6 +69,37 @@ func (s *slice) bytes() int64 {
 	return s.size
 }
 
+// A span is from the earliest to the latest time of some events.
+type span struct {
+	known    bool
+	min, max int64
+}
+
+// with is the span of sp's events and of r's.
+func (sp span) with(r run) span { return span{sp.known, min(sp.min, r.min), max(sp.max, r.max)} }
+
+// empty is the span of no events.
+func empty() span { return span{known: true, min: math.MaxInt64, max: math.MinInt64} }
+
+func spanOf(runs []run) span {
+	sp := empty()
+	for _, r := range runs {
+		sp = sp.with(r)
+	}
+	return sp
+}
+
+// spans tells the time of the slice's events; all of its day when nobody has
+// looked into it yet.
+func (s *slice) spans() (from, to int64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if !s.span.known {
+		return s.day * day, (s.day+1)*day - 1
+	}
+	return s.span.min, s.span.max
+}
+
 // index loads the index if it is not there, and tells how many runs it has
 // loaded. A file that is gone has no runs. What the writer appends meanwhile
 // lies behind size and comes with grow.
@@ -78,7 +111,7 @@ func (s *slice) index() (loaded int, err error) {
 	}
 	f, err := os.Open(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		s.loaded, s.size = true, 0
+		s.loaded, s.size, s.span = true, 0, empty()
 		return 0, nil
 	}
 	if err != nil {
@@ -89,7 +122,7 @@ func (s *slice) index() (loaded int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	s.runs, s.loaded = runs, true
+	s.runs, s.loaded, s.span = runs, true, spanOf(runs)
 	return len(runs), nil
 }
 
@@ -134,6 +167,7 @@ func (s *slice) grow(rs []run) {
 		if s.loaded {
 			s.runs = add(s.runs, r)
 		}
+		s.span = s.span.with(r)
 		s.size += r.size
 	}
 }
@@ -164,7 +198,7 @@ func (s *slice) mend() (bool, error) {
 			return false, fmt.Errorf("mend slice: %w", err)
 		}
 	}
-	s.runs, s.size, s.loaded, s.ready = runs, good, true, true
+	s.runs, s.size, s.loaded, s.ready, s.span = runs, good, true, true, spanOf(runs)
 	return true, nil
 }
 
@@ -183,40 +217,4 @@ func (s *slice) weight() int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return len(s.runs)
-}
-
-// indexes bounds how much of the slices' indexes is in memory at a time.
-type indexes struct {
-	budget int        // entries
-	mu     sync.Mutex // guards order; a slice's mu may be taken inside it
-	order  []*slice   // those with an index in memory, oldest first
-}
-
-// load indexes s.
-func (x *indexes) load(s *slice) error {
-	n, err := s.index()
-	if n > 0 {
-		x.track(s)
-	}
-	return err
-}
-
-// track counts the index of s, and drops the oldest others if that is too much.
-func (x *indexes) track(s *slice) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if !slices.Contains(x.order, s) {
-		x.order = append(x.order, s)
-	}
-	total := 0
-	for _, o := range x.order {
-		total += o.weight()
-	}
-	x.order = slices.DeleteFunc(x.order, func(o *slice) bool {
-		if o == s || total <= x.budget {
-			return false
-		}
-		total -= o.forget()
-		return true
-	})
 }

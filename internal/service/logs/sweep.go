@@ -77,6 +77,7 @@ func (w *writer) drop(sh *shelf, s *slice) {
 		w.warn("drop slice", err)
 		return
 	}
+	w.indexes.drop(s)
 	w.total -= s.bytes()
 }
 

@@ -285,7 +285,7 @@ func (w *writer) write(c *chunk) error {
 		return errors.Join(fmt.Errorf("append to slice: %w", err), f.Truncate(end))
 	}
 	if c.sync {
-		if err := f.Sync(); err != nil {
+		if err := errors.Join(f.Sync(), w.shelves.of(c.group).keep(s)); err != nil {
 			return errors.Join(fmt.Errorf("sync slice: %w", err), f.Truncate(end))
 		}
 	}
