@@ -65,6 +65,9 @@ func (k *blank) open(ctx context.Context) (err error) {
 
 // connect makes the network namespace, and the way out.
 func (k *blank) connect() (err error) {
+	if k.tier.rootless { // the init makes it
+		return nil
+	}
 	if k.net, err = newNetns(); err != nil {
 		return err
 	}
@@ -84,8 +87,13 @@ func (k *blank) connect() (err error) {
 	return err
 }
 
-// uid is whom code runs as.
-func (k *blank) uid() int { return k.tier.uids + k.slot }
+// uid is whom code runs as, as it sees itself.
+func (k *blank) uid() int {
+	if k.tier.rootless {
+		return rootlessUID
+	}
+	return k.tier.uids + k.slot
+}
 
 // close gives everything back. The processes that a sandbox had are gone.
 func (k *blank) close() error {

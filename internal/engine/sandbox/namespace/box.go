@@ -26,6 +26,8 @@ type box struct {
 	running     map[*proc]bool
 	killsBefore int // OOM kills before the last ResetUsage
 	listeners   []net.Listener
+
+	tally tally
 }
 
 // Open makes a sandbox with nothing but its init in it.
@@ -79,6 +81,9 @@ func (b *box) Listen(port int) (net.Listener, error) {
 }
 
 func (b *box) listen(port int) (l net.Listener, err error) {
+	if b.tier.rootless {
+		return b.listenInside(port)
+	}
 	err = inNetns(b.net, func() error {
 		l, err = net.ListenTCP("tcp4", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
 		return err
@@ -98,7 +103,7 @@ func (b *box) setFrozen(frozen bool) error {
 	if b.closed {
 		return errClosed
 	}
-	if err := b.group.freeze(frozen); err != nil {
+	if err := b.stop(frozen); err != nil {
 		return fmt.Errorf("namespace: freeze %t: %w", frozen, err)
 	}
 	b.frozen = frozen
@@ -113,6 +118,9 @@ func (b *box) Usage() (sandbox.Usage, error) {
 		return sandbox.Usage{}, errClosed
 	}
 	u, err := b.group.usage()
+	if errors.Is(err, errors.ErrUnsupported) {
+		return b.counted(), nil
+	}
 	if err != nil {
 		return u, fmt.Errorf("namespace: usage: %w", err)
 	}
@@ -130,6 +138,7 @@ func (b *box) ResetUsage() error {
 	if u, err := b.group.usage(); err == nil {
 		b.killsBefore = u.OOMKills
 	}
+	b.resetCounted()
 	if err := b.group.resetPeak(); err != nil {
 		return fmt.Errorf("namespace: reset usage: %w", err)
 	}
@@ -137,7 +146,7 @@ func (b *box) ResetUsage() error {
 }
 
 // Kill ends every process. With the init its PID namespace ends; the next
-// Start makes another, in the same file system.
+// Start makes another, in the same file system. Without root the init stays.
 func (b *box) Kill() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -151,13 +160,19 @@ func (b *box) kill() error {
 	}
 	var errs error
 	if b.frozen { // what is frozen cannot die
-		errs = b.group.freeze(false)
+		if err := b.group.freeze(false); !errors.Is(err, errors.ErrUnsupported) { // but what a signal stopped can
+			errs = err
+		}
 		b.frozen = false
 	}
 	errs = errors.Join(errs, b.joiner.end())
 	b.joiner = nil
-	errs = errors.Join(errs, b.holder.end())
-	b.holder = nil
+	if b.tier.rootless && !b.closed {
+		errs = errors.Join(errs, b.killInside())
+	} else {
+		errs = errors.Join(errs, b.holder.end())
+		b.holder = nil
+	}
 	for p := range b.running {
 		<-p.done
 	}

@@ -11,14 +11,14 @@ const lastCapability = 63
 // capVersion3 is _LINUX_CAPABILITY_VERSION_3.
 const capVersion3 = 0x20080522
 
-// drop gives up every privilege for good: the process becomes uid, or stays
-// what it is when uid is negative, without capabilities, now and in whatever it
+// drop gives up every privilege for good: the process becomes the sandbox's user,
+// which it is already without root, and has no capabilities, now and in whatever it
 // executes.
-func (p *program) drop(uid int) {
+func (p *program) drop(k *blank) {
 	for c := range lastCapability + 1 {
 		p.try("drop a capability", unix.SYS_PRCTL, num(unix.PR_CAPBSET_DROP), num(c), num(0), num(0), num(0))
 	}
-	if uid >= 0 {
+	if uid := k.uid(); !k.tier.rootless {
 		p.do("setgroups", unix.SYS_SETGROUPS, num(0), num(0))
 		p.do("setresgid", unix.SYS_SETRESGID, num(uid), num(uid), num(uid))
 		p.do("setresuid", unix.SYS_SETRESUID, num(uid), num(uid), num(uid))
@@ -29,20 +29,30 @@ func (p *program) drop(uid int) {
 }
 
 // limits sets the resource limits that AWS's sandboxes have. Never RLIMIT_AS:
-// some runtimes reserve hundreds of gigabytes and use none of it.
-func (p *program) limits() {
-	for _, l := range []struct {
+// some runtimes reserve hundreds of gigabytes and use none of it. Where no control
+// group counts processes, the kernel does so by user, in each user namespace.
+func (p *program) limits(b *box) {
+	type limit struct {
 		name     string
 		resource int
 		value    uint64
-	}{
+	}
+	ls := []limit{
 		{"NOFILE", unix.RLIMIT_NOFILE, 1024},
 		{"CORE", unix.RLIMIT_CORE, 0},
 		{"STACK", unix.RLIMIT_STACK, 8 << 20},
 		{"MEMLOCK", unix.RLIMIT_MEMLOCK, 64 << 10},
 		{"NICE", unix.RLIMIT_NICE, 0},
 		{"RTPRIO", unix.RLIMIT_RTPRIO, 0},
-	} {
+	}
+	if b.tier.countsByUser() && b.spec.PIDs > 0 {
+		ls = append(ls, limit{"NPROC", unix.RLIMIT_NPROC, uint64(b.spec.PIDs)})
+	}
+	for _, l := range ls {
+		var own unix.Rlimit // which only root can exceed
+		if err := unix.Getrlimit(l.resource, &own); err == nil && b.tier.rootless {
+			l.value = min(l.value, own.Max)
+		}
 		p.do("limit "+l.name, unix.SYS_PRLIMIT64, num(0), num(l.resource), p.words(num(l.value), num(l.value)), num(0))
 	}
 }

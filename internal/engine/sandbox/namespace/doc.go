@@ -6,6 +6,6 @@
 // are a machine of a few hundred bytes that runs a list of system calls which
 // the server has prepared: see program.
 //
-// It needs Linux 5.12 and root; see New for what else it wants, and what it does
-// without.
+// It needs Linux 5.12, and root or user namespaces for ordinary users; see New for
+// what else it wants, and what it does without.
 package namespace

@@ -33,7 +33,14 @@ const (
 func (k *blank) newHolder(ctx context.Context) (*machineProcess, error) {
 	const flags = unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWNS
 	p := newBuilder()
-	p.do("enter network namespace", unix.SYS_SETNS, num(netFD), num(unix.CLONE_NEWNET))
+	attr, files := &syscall.SysProcAttr{Cloneflags: flags}, []*os.File{k.net}
+	if k.tier.rootless {
+		attr, files = userNamespace(), nil
+		p.rootless = true
+		p.loopback()
+	} else {
+		p.do("enter network namespace", unix.SYS_SETNS, num(netFD), num(unix.CLONE_NEWNET))
+	}
 	if err := k.baseProgram(p); err != nil {
 		return nil, err
 	}
@@ -47,7 +54,7 @@ func (k *blank) newHolder(ctx context.Context) (*machineProcess, error) {
 	}
 	p.tmp(d, k.tmpMB)
 	p.chain()
-	m, err := k.tier.spawn(&syscall.SysProcAttr{Cloneflags: flags}, k.net)
+	m, err := k.tier.spawn(attr, files...)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +68,7 @@ func (k *blank) newHolder(ctx context.Context) (*machineProcess, error) {
 // held.
 func (b *box) furnish(ctx context.Context) error {
 	p := newBuilder()
+	p.rootless = b.tier.rootless
 	if err := p.mounts(b.spec.Mounts); err != nil {
 		return err
 	}
@@ -74,6 +82,9 @@ func (b *box) furnish(ctx context.Context) error {
 // hold starts another init, after the first was killed; b.mu is held. Only
 // /proc is new in the file system.
 func (b *box) hold(ctx context.Context) error {
+	if b.tier.rootless {
+		return errNoInit
+	}
 	const flags = unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS
 	m, err := b.tier.spawn(&syscall.SysProcAttr{Cloneflags: flags}, b.net, b.mnt)
 	if err != nil {
@@ -140,19 +151,16 @@ func (k *blank) baseProgram(p *builder) error {
 	return nil
 }
 
-// hold gives up all rights, says so, and waits for the end of the control
-// socket.
+// hold gives up all rights, says so, and waits for a program, or the end of the
+// control socket.
 func (p *program) hold(k *blank) {
 	p.do("setsid", unix.SYS_SETSID)
 	p.do("take a name", unix.SYS_PRCTL, num(unix.PR_SET_NAME), p.str("mayfly-init"), num(0), num(0), num(0))
 	p.do("close files", unix.SYS_CLOSE_RANGE, num(controlFD+1), num(^uint32(0)), num(0))
 	ignore := p.words(num(1), num(0), num(0), num(0)) // SIG_IGN
 	p.do("ignore SIGCHLD", unix.SYS_RT_SIGACTION, num(int(unix.SIGCHLD)), ignore, num(0), num(8))
-	p.drop(k.uid())
+	p.drop(k)
 	p.do("hide from the code", unix.SYS_PRCTL, num(unix.PR_SET_DUMPABLE), num(0), num(0), num(0), num(0))
 	p.filter(k.tier.filter)
-	p.report(0)
-	cell := p.words(num(0))
-	p.do("hold", unix.SYS_READ, num(controlFD), cell, num(8))
-	p.exit(0)
+	p.chain()
 }

@@ -179,13 +179,16 @@ func (b *box) joinProgram(cmd sandbox.Command) *program {
 	p.receive(3)
 	p.do("set stdout", unix.SYS_DUP3, num(stdoutFD), num(1), num(0))
 	p.do("set stderr", unix.SYS_DUP3, num(stderrFD), num(2), num(0))
-	p.do("enter namespaces", unix.SYS_SETNS, num(holderFD),
-		num(unix.CLONE_NEWPID|unix.CLONE_NEWNS|unix.CLONE_NEWIPC|unix.CLONE_NEWUTS|unix.CLONE_NEWNET))
+	namespaces := unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWNET
+	if b.tier.rootless {
+		namespaces |= unix.CLONE_NEWUSER
+	}
+	p.do("enter namespaces", unix.SYS_SETNS, num(holderFD), num(namespaces))
 	p.do("close files", unix.SYS_CLOSE_RANGE, num(controlFD+1), num(^uint32(0)), num(0))
 	cell := p.words(num(0), num(0))
 	p.do("clone", unix.SYS_CLONE, num(unix.CLONE_PARENT|unix.CLONE_PARENT_SETTID|uint64(unix.SIGCHLD)), num(0), cell.at(8))
 	clone := len(p.calls) - 1
-	p.become(b.blank, cmd)
+	p.become(b, cmd)
 	p.calls[clone].jump = len(p.calls)
 	p.do("report", unix.SYS_WRITE, num(controlFD), cell, num(reportSize))
 	p.exit(0)
@@ -193,17 +196,17 @@ func (b *box) joinProgram(cmd sandbox.Command) *program {
 }
 
 // become turns a process into the command.
-func (p *program) become(k *blank, cmd sandbox.Command) {
+func (p *program) become(b *box, cmd sandbox.Command) {
 	p.do("setsid", unix.SYS_SETSID)
-	p.limits()
-	p.drop(k.uid())
+	p.limits(b)
+	p.drop(b.blank)
 	p.do("umask", unix.SYS_UMASK, num(0o022))
 	dir := cmd.Dir
 	if dir == "" {
 		dir = "/tmp"
 	}
 	p.do("chdir "+dir, unix.SYS_CHDIR, p.str(dir))
-	p.filter(k.tier.filter)
+	p.filter(b.tier.filter)
 	args, env := p.strs(cmd.Args), p.strs(cmd.Env)
 	files := candidates(cmd)
 	for _, f := range files[:len(files)-1] {
@@ -239,17 +242,18 @@ func candidates(cmd sandbox.Command) []string {
 // output.
 func (p *proc) wait() {
 	var ws unix.WaitStatus
+	var ru unix.Rusage
 	raw, err := p.pidfd.SyscallConn()
 	if err == nil {
 		err = raw.Read(func(uintptr) bool {
-			pid, err := unix.Wait4(p.pid, &ws, unix.WNOHANG, nil)
+			pid, err := unix.Wait4(p.pid, &ws, unix.WNOHANG, &ru)
 			return pid == p.pid || (err != nil && !errors.Is(err, unix.EINTR))
 		})
 	}
 	if err != nil {
-		ws, _ = reap(p.pid)
+		ws, ru = reap(p.pid)
 	}
-
+	p.box.tally.add(ru)
 	for _, o := range p.outs {
 		o.Close()
 	}

@@ -39,7 +39,8 @@ func masked() []string {
 // folder.
 type builder struct {
 	*program
-	made map[string]bool // folders that exist
+	made     map[string]bool // folders that exist
+	rootless bool            // whether it runs in a user namespace
 }
 
 func newBuilder() *builder {
@@ -83,9 +84,14 @@ func (b *builder) set(target string, attr uint64) {
 		num(recursive), b.words(num(attr), num(0), num(0), num(0)), num(sizeofMountAttr))
 }
 
-// bind shows source at target, read-only.
+// bind shows source at target, read-only. Without root what is mounted in source
+// comes with it: the kernel shows nobody what is below.
 func (b *builder) bind(source, target string, attr uint64) {
-	b.mount(source, target, "", unix.MS_BIND, "")
+	flags := uintptr(unix.MS_BIND)
+	if b.rootless {
+		flags |= unix.MS_REC
+	}
+	b.mount(source, target, "", flags, "")
 	b.set(target, attr)
 }
 

@@ -26,16 +26,17 @@ type Config struct {
 
 // A Tier makes sandboxes out of namespaces, control groups and seccomp.
 type Tier struct {
-	dir    string
-	name   string // of what the tier makes outside its folder
-	uids   int    // the first of our users
-	log    *slog.Logger
-	image  *os.File // the machine, as an executable
-	null   *os.File
-	filter []unix.SockFilter
-	groups groups
-	disks  *disks // nil: /tmp is a tmpfs
-	names  resolver
+	dir      string
+	name     string // of what the tier makes outside its folder
+	rootless bool   // whether an ordinary user runs us
+	uids     int    // the first of our users
+	log      *slog.Logger
+	image    *os.File // the machine, as an executable
+	null     *os.File
+	filter   []unix.SockFilter
+	groups   groups
+	disks    *disks // nil: /tmp is a tmpfs
+	names    resolver
 
 	reserve *reserve
 
@@ -57,23 +58,18 @@ const (
 
 var validID = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 
-// errNotRoot is the error of New without root.
-var errNotRoot = errors.New("namespace: only root can make sandboxes of this tier")
-
 // errClosed is the error of a sandbox that is used after Close.
 var errClosed = errors.New("namespace: the sandbox is closed")
 
 // New returns a tier, or an error when this machine does not let us make
 // sandboxes: it makes one to find out.
 //
-// It needs root. Where there is no mkfs.ext4, or no loop device, /tmp is a tmpfs,
-// and what is in it counts as the function's memory. Where no control group may be
-// made, nothing limits memory, CPU and processes. Where there is no nftables, there
-// is no way out of the host. Each of these is logged once.
+// Where there is no mkfs.ext4, or no loop device, /tmp is a tmpfs, and what is in it
+// counts as the function's memory. Where no control group may be made, nothing limits
+// memory and CPU, nor processes. Where there is no nftables, there is no way out
+// of the host. Each of these is logged once. An ordinary user has no disks and no way
+// out, and needs to be allowed user namespaces; see rootless.go.
 func New(c Config) (*Tier, error) {
-	if os.Geteuid() != 0 {
-		return nil, errNotRoot
-	}
 	t, err := newTier(c)
 	if err != nil {
 		return nil, fmt.Errorf("namespace: %w", err)
@@ -81,6 +77,9 @@ func New(c Config) (*Tier, error) {
 	// What a dead server left may bear the names that the probe needs.
 	if err := errors.Join(t.Sweep(context.Background()), t.probe()); err != nil {
 		_ = t.Close()
+		if t.rootless {
+			err = forbidden(err)
+		}
 		return nil, fmt.Errorf("namespace: this machine does not allow it: %w", err)
 	}
 	t.reserve.size = max(c.Reserve, 0)
@@ -119,13 +118,17 @@ func newTier(c Config) (*Tier, error) {
 	t := &Tier{
 		dir: dir, name: fmt.Sprintf("mayfly-%08x", h.Sum32()), log: c.Log,
 		image: image, null: null, filter: filterProgram(), uids: firstUID + int(h.Sum32()%ranges)*maxSlots,
-		slots: map[int]bool{}, names: names,
+		slots: map[int]bool{}, names: names, rootless: os.Geteuid() != 0,
 	}
 	if t.log == nil {
 		t.log = slog.Default()
 	}
 	t.reserve = &reserve{tier: t}
 	t.findGroups()
+	if t.rootless {
+		t.log.Warn("sandboxes without root: functions cannot reach the internet, and what they write to /tmp counts as memory")
+		return t, nil
+	}
 	t.findDisks()
 	return t, nil
 }
@@ -147,8 +150,26 @@ func (t *Tier) findGroups() {
 		return
 	}
 	t.groups = noGroups{}
+	if t.countsByUser() {
+		t.log.Warn("MEMORY AND CPU OF FUNCTIONS ARE NOT LIMITED: no control groups are delegated to this user "+
+			"(systemd-run --user --scope -p Delegate=yes does it)", "version2", err2, "version1", err1)
+		return
+	}
 	t.log.Warn("MEMORY, CPU AND PROCESSES OF FUNCTIONS ARE NOT LIMITED: no control groups that we may use",
 		"version2", err2, "version1", err1)
+}
+
+// countsByUser tells whether a limit on a user's processes is one on a sandbox's:
+// without root each has a user namespace, and the kernel counts there from 5.14 on.
+func (t *Tier) countsByUser() bool {
+	_, none := t.groups.(noGroups)
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil || !none || !t.rootless {
+		return false
+	}
+	var major, minor int
+	_, _ = fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor)
+	return major > 5 || (major == 5 && minor >= 14)
 }
 
 func (t *Tier) findDisks() {
@@ -215,6 +236,9 @@ func (t *Tier) Sweep(ctx context.Context) error {
 	}
 	if err := t.groups.sweep(); err != nil {
 		return fmt.Errorf("namespace: sweep control groups: %w", err)
+	}
+	if t.rootless {
+		return nil
 	}
 	if err := removeTable(t.name); err != nil {
 		t.log.Warn("nftables cannot be read", "error", err)

@@ -25,6 +25,9 @@ type Traits struct {
 	PIDs     bool // Spec.PIDs
 	Tmp      bool // Spec.TmpMB
 	CPU      bool // Spec.CPUs
+
+	OneUser     bool // all sandboxes are one user of the host's: code has a number that others have, too
+	TmpIsMemory bool // what is in /tmp counts as memory
 }
 
 // Run tests a tier. The tier has no other sandboxes meanwhile.
@@ -40,6 +43,8 @@ func Run(t *testing.T, tier sandbox.Tier, traits Traits) {
 	}
 	if traits.Memory {
 		t.Run("MemoryIsLimited", func(t *testing.T) { testMemoryLimit(t, tier) })
+	}
+	if traits.Memory && !traits.TmpIsMemory {
 		t.Run("TmpIsNotMemory", func(t *testing.T) { testTmpIsNotMemory(t, tier) })
 	}
 	if traits.CPU {
@@ -48,6 +53,9 @@ func Run(t *testing.T, tier sandbox.Tier, traits Traits) {
 	if traits.Isolated {
 		for _, c := range attacks() {
 			t.Run("Attack/"+c.name, func(t *testing.T) { c.run(t, tier) })
+		}
+		if !traits.OneUser {
+			t.Run("Attack/Users", func(t *testing.T) { attackUsers(t, tier) })
 		}
 	}
 }
