@@ -75,14 +75,7 @@ func (c *checker) node(n *Node, v reflect.Value, path string) {
 	for _, rule := range n.broken(v) {
 		c.add(path, echo(n, valueText(n, v)), rule)
 	}
-	switch n.Kind {
-	case Struct:
-		c.shape(n.Shape, v, path+".")
-	case List:
-		c.list(n, v, path)
-	case Map:
-		c.mapping(n, v, path)
-	}
+	c.inner(n, v, path)
 }
 
 // broken lists the rules that the value itself violates, members aside.
@@ -146,7 +139,7 @@ func (c *checker) mapping(n *Node, v reflect.Value, path string) {
 	}
 }
 
-// inner checks the members of a map's value, whose own rules are checked.
+// inner checks the members of a value whose own rules are checked.
 func (c *checker) inner(n *Node, v reflect.Value, path string) {
 	switch n.Kind {
 	case Struct:

@@ -98,6 +98,17 @@ func (c *Call) Read(r *http.Request) ([]byte, error) {
 	return b, nil
 }
 
+// Take admits r and reads its body. The request that it returns is never nil.
+// Its error is a front-end error.
+func (c *Call) Take(w http.ResponseWriter, r *http.Request) (*http.Request, []byte, error) {
+	admitted, err := c.Admit(w, r)
+	if err != nil {
+		return r, nil, err
+	}
+	body, err := c.Read(admitted)
+	return admitted, body, err
+}
+
 // readAll is io.ReadAll that starts with the size that the client announced,
 // as far as it is worth believing.
 func readAll(r *http.Request) ([]byte, error) {

@@ -61,12 +61,7 @@ func (h handler) decode(w http.ResponseWriter, r *http.Request) (*wire.Call, ref
 	if err != nil {
 		return nil, none, r, err
 	}
-	admitted, err := call.Admit(w, r)
-	if err != nil {
-		return nil, none, r, err
-	}
-	r = admitted
-	verified, err := call.Read(r) // to its end, where a signed body is checked
+	r, verified, err := call.Take(w, r) // to its end, where a signed body is checked
 	if err != nil {
 		return nil, none, r, err
 	}

@@ -56,12 +56,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // decode makes the operation's In of r. The request that it returns is never nil.
 func (h *handler) decode(w http.ResponseWriter, r *http.Request, call *wire.Call, labels []label) (reflect.Value, *http.Request, error) {
 	var none reflect.Value
-	admitted, err := call.Admit(w, r)
-	if err != nil {
-		return none, r, err
-	}
-	r = admitted
-	body, err := call.Read(r)
+	r, body, err := call.Take(w, r)
 	if err != nil {
 		return none, r, err
 	}
