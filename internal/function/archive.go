@@ -148,6 +148,9 @@ func (r *Registry) keepDirs(ctx context.Context, now time.Time) {
 // runs before anything else does.
 func (r *Registry) sweep(ctx context.Context) error {
 	r.uploads.dropped = map[string]time.Time{}
+	if err := r.buryLayers(ctx); err != nil {
+		return err
+	}
 	var stray []string
 	err := r.db.View(ctx, func(tx store.Tx) error {
 		stray = nil

@@ -2,6 +2,8 @@ package function
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/mayfly-faas/mayfly/internal/store"
 )
@@ -47,10 +49,27 @@ func (r *Registry) Reserve(ctx context.Context, name string, n int32) error {
 		c.rec.Reserved = &n
 		return c.save()
 	})
-	if err == nil {
-		r.engine.Reserve(r.ARN(name, ""), int(n))
+	if err != nil {
+		return err
 	}
-	return err
+	return r.tellReserved(ctx, name)
+}
+
+// tellReserved tells the engine what is stored of a function's own concurrency.
+// One at a time: of two changes, the engine must not hear of the later one first.
+func (r *Registry) tellReserved(ctx context.Context, name string) error {
+	r.reserveMu.Lock()
+	defer r.reserveMu.Unlock()
+	rec, err := r.record(context.WithoutCancel(ctx), name) // it is committed, whoever has gone
+	switch {
+	case err != nil && !errors.Is(err, ErrNotFound):
+		return fmt.Errorf("reserve for %s: %w", name, err)
+	case rec.Reserved == nil: // or the function is gone
+		r.engine.Unreserve(r.ARN(name, ""))
+	default:
+		r.engine.Reserve(r.ARN(name, ""), int(*rec.Reserved))
+	}
+	return nil
 }
 
 // Unreserve gives a function's own concurrency back.
@@ -63,10 +82,10 @@ func (r *Registry) Unreserve(ctx context.Context, name string) error {
 		c.rec.Reserved = nil
 		return c.save()
 	})
-	if err == nil {
-		r.engine.Unreserve(r.ARN(name, ""))
+	if err != nil {
+		return err
 	}
-	return err
+	return r.tellReserved(ctx, name)
 }
 
 // Reserved answers a function's own concurrency; nil for none.

@@ -105,7 +105,7 @@ func (r *Registry) fresh(name string, s Settings) *Version {
 func (r *Registry) insert(tx store.Tx, n New, shown **Version) error {
 	v := *shown
 	rec := record{Next: 1, Tags: n.Tags}
-	if err := r.checkStorage(tx, v.Code.Size); err != nil {
+	if err := errors.Join(r.checkStorage(tx, v.Code.Size), r.checkLayers(tx, v.Settings)); err != nil {
 		return err
 	}
 	if n.Publish {

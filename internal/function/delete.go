@@ -27,17 +27,16 @@ func (r *Registry) Delete(ctx context.Context, ref Ref) error {
 	if err != nil {
 		return err
 	}
+	var unreserved error
 	if ref.Qualifier == "" {
-		r.engine.Unreserve(r.ARN(ref.Name, ""))
+		unreserved = r.tellReserved(ctx, ref.Name)
 	}
-	if err := r.standBy(ctx, ref.Name); err != nil {
-		return err
-	}
+	err = errors.Join(unreserved, r.standBy(ctx, ref.Name)) // whatever fails, the rest is done
 	for _, v := range gone {
 		r.engine.Drain(v.key())
 		r.collect(context.WithoutCancel(ctx), v.archives()...)
 	}
-	return nil
+	return err
 }
 
 // deleteAll removes every row of the function. Its number sequence goes, too:

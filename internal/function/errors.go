@@ -24,6 +24,9 @@ var (
 	ErrPublicPolicy  = errors.New("function: policy is public")
 )
 
+// ErrClosed is the error of an invocation that comes after Close.
+var ErrClosed = errors.New("function: closed")
+
 // A Refusal is the error for a request that the rules do not allow. Its text
 // is for the caller; errors.Is tells its kind.
 type Refusal struct {

@@ -83,13 +83,16 @@ type Registry struct {
 	routes  routes
 	uploads uploads
 
+	reserveMu sync.Mutex // held while the engine is told of a reservation
+
 	provisionMu sync.Mutex
 	provisioned map[string]map[string]standing // by function, by unit key; guarded by provisionMu
 
-	jobs chan job // versions to settle
-	stop context.CancelFunc
-	done <-chan struct{} // closed when stop was called
-	work sync.WaitGroup  // the goroutines that settle
+	calls calls
+	jobs  chan job // versions to settle
+	stop  context.CancelFunc
+	done  <-chan struct{} // closed when stop was called
+	work  sync.WaitGroup  // the goroutines that settle and meter
 }
 
 // Open reads what is stored, finishes what was under way, and puts the engine
@@ -119,9 +122,11 @@ func Open(ctx context.Context, c Config) (*Registry, error) {
 	return r, nil
 }
 
-// Close waits for the work under way, and meters what is provisioned. The database, the stores and the engine
-// are the caller's to close.
+// Close waits for the work under way, running invocations too, and meters what
+// is provisioned. To bound that, close the engine first. It, the database and the
+// stores are the caller's to close.
 func (r *Registry) Close() error {
+	r.calls.close()
 	r.stop()
 	r.work.Wait()
 	r.meterAllocations(context.Background())

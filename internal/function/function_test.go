@@ -65,18 +65,30 @@ type countingDB struct {
 	mu    sync.Mutex
 	views int
 	fail  error // answered by every Update when not nil
+	fails int   // how often it was
+
+	after func() // unless nil, called once, after the next View
 }
 
 func (d *countingDB) View(ctx context.Context, fn func(store.Tx) error) error {
 	d.mu.Lock()
 	d.views++
+	after := d.after
+	d.after = nil
 	d.mu.Unlock()
-	return d.DB.View(ctx, fn)
+	err := d.DB.View(ctx, fn)
+	if after != nil {
+		after()
+	}
+	return err
 }
 
 func (d *countingDB) Update(ctx context.Context, fn func(store.Tx) error) error {
 	d.mu.Lock()
 	fail := d.fail
+	if fail != nil {
+		d.fails++
+	}
 	d.mu.Unlock()
 	if fail != nil {
 		return fail

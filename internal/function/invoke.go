@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/mayfly-faas/mayfly/internal/engine"
 	"github.com/mayfly-faas/mayfly/internal/engine/runtimes"
@@ -36,6 +37,10 @@ type Result struct {
 
 // Invoke runs a function once and meters it before it answers.
 func (r *Registry) Invoke(ctx context.Context, ref Ref, in Invocation) (Result, error) {
+	if !r.calls.enter() {
+		return Result{}, ErrClosed
+	}
+	defer r.calls.leave()
 	t, err := r.resolve(ctx, ref)
 	if err != nil {
 		return Result{}, err
@@ -68,6 +73,33 @@ func (r *Registry) Invoke(ctx context.Context, ref Ref, in Invocation) (Result, 
 		res.Type, res.Failure = f.Type, f.Payload
 	}
 	return res, nil
+}
+
+// calls are the invocations under way. Close waits for them: what has run must
+// be metered before the database of usage closes, whoever still waits for it.
+type calls struct {
+	mu     sync.RWMutex // guards closed against enter
+	closed bool
+	under  sync.WaitGroup
+}
+
+func (c *calls) enter() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if !c.closed {
+		c.under.Add(1)
+	}
+	return !c.closed
+}
+
+func (c *calls) leave() { c.under.Done() }
+
+// close refuses further invocations and waits for those under way.
+func (c *calls) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.under.Wait()
 }
 
 // Try does all of Invoke but the running: a dry run.

@@ -84,7 +84,7 @@ type layerTable struct {
 var layerForm = regexp.MustCompile(`^arn:aws[a-zA-Z-]*:lambda:([^:]*):(\d{12}):layer:([a-zA-Z0-9-_]{1,140})(?::(\d+))?$`)
 
 func (t layerTable) resolve(ctx context.Context, arn string) (LayerRef, error) {
-	missing := refuse(ErrInvalid, "Layer version %s does not exist.", arn)
+	missing := errNoSuchLayer(arn)
 	p := layerForm.FindStringSubmatch(arn)
 	if p == nil || p[1] != t.region || p[2] != t.account {
 		return LayerRef{}, missing
@@ -346,6 +346,19 @@ func (r *Registry) purgeLayers(ctx context.Context) {
 		return
 	}
 	r.collect(ctx, shas...)
+}
+
+// buryLayers forgets all deleted versions, at start: no function is looking for
+// one then.
+func (r *Registry) buryLayers(ctx context.Context) error {
+	err := r.db.Update(ctx, func(tx store.Tx) error {
+		_, err := tx.Exec(`DELETE FROM layer_versions WHERE gone > 0`)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("purge layers: %w", err)
+	}
+	return nil
 }
 
 // departed is when a version must have been deleted to be purged now.

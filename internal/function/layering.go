@@ -48,6 +48,24 @@ func (r *Registry) resolveLayers(ctx context.Context, arns []string) ([]LayerRef
 	return refs, nil
 }
 
+// checkLayers wants the archives of the layers of a version that is about to be
+// written: since they were resolved, a deletion may have had its way.
+func (r *Registry) checkLayers(tx store.Tx, s Settings) error {
+	for _, l := range s.Layers {
+		switch used, err := r.inUse(tx, l.SHA256); {
+		case err != nil:
+			return err
+		case !used:
+			return errNoSuchLayer(l.ARN)
+		}
+	}
+	return nil
+}
+
+func errNoSuchLayer(arn string) error {
+	return refuse(ErrInvalid, "Layer version %s does not exist.", arn)
+}
+
 func unversioned(layer string) string { return layer[:max(0, strings.LastIndexByte(layer, ':'))] }
 
 // checkUnzipped holds code and layers together to the limit.

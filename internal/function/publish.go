@@ -46,6 +46,9 @@ func (r *Registry) Publish(ctx context.Context, name string, p Publication) (*Ve
 	if err != nil {
 		return nil, err
 	}
+	if made.State == Pending {
+		r.settle(ref.Name, made.Number)
+	}
 	return made, nil
 }
 
@@ -75,7 +78,7 @@ func (r *Registry) snapshot(v *Version, number int64) *Version {
 	made := *v
 	made.Number, made.Source = number, v.fingerprint()
 	made.Revision, made.Change, made.Running = uuid.NewString(), uuid.NewString(), nil
-	if v.State == Pending || v.Update == InProgress {
+	if v.State != Active || v.Update != Successful { // what failed for $LATEST is tried anew
 		made.State, made.StateReason, made.StateCode = Pending, creating, "Creating"
 		made.Update, made.UpdateReason, made.UpdateCode = "", "", ""
 	}

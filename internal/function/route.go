@@ -2,12 +2,14 @@ package function
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/engine"
 	"github.com/mayfly-faas/mayfly/internal/store"
+	"github.com/mayfly-faas/mayfly/internal/store/blob"
 )
 
 // A route is where the invocations of one qualifier go: to one unit, or to
@@ -88,17 +90,32 @@ func (rs *routes) remember(name string) {
 	rs.age++
 }
 
-// resolve finds the route of a Ref. A warm one costs no query.
+// mostReads bounds how often resolve begins again.
+const mostReads = 5
+
+// resolve finds the route of a Ref. A warm one costs no query. Between the
+// reading of a version and the unpacking of its archive a change may replace
+// both: then the archive is gone, and it reads again.
 func (r *Registry) resolve(ctx context.Context, ref Ref) (*route, error) {
-	t, age := r.routes.find(ref)
-	if t != nil {
-		return t, nil
+	for reads := 1; ; reads++ {
+		t, age := r.routes.find(ref)
+		if t != nil {
+			return t, nil
+		}
+		t, err := r.read(ctx, ref, age)
+		if reads == mostReads || !errors.Is(err, blob.ErrMissing) {
+			return t, err
+		}
 	}
+}
+
+// read resolves a Ref from what is stored.
+func (r *Registry) read(ctx context.Context, ref Ref, age uint64) (*route, error) {
 	vs, shares, err := r.targets(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
-	t = new(route)
+	t := new(route)
 	for i, v := range vs {
 		if v.State != Active {
 			return nil, errState(v.State)

@@ -2,8 +2,10 @@ package function
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -63,24 +65,48 @@ func (r *Registry) settleAll(ctx context.Context) error {
 	return err
 }
 
-// finish unpacks a version's code and makes the version what is invoked.
+// How long a worker waits before it tries again what the database refused.
+const (
+	settleAgain   = 50 * time.Millisecond
+	settleSlowest = 10 * time.Second
+)
+
+// finish settles a version. While the database fails (a full disk, say) it tries
+// again: nobody else would, and the version would be Pending for ever.
 func (r *Registry) finish(ctx context.Context, j job) {
+	for wait := settleAgain; ; wait = min(2*wait, settleSlowest) {
+		err := r.finishOnce(ctx, j)
+		if err == nil || ctx.Err() != nil { // the next start tries again
+			return
+		}
+		r.log.Error("settle", "function", j.name, "version", j.number, "error", err, "again in", wait)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// finishOnce unpacks a version's code and makes the version what is invoked.
+// Its error is the database's.
+func (r *Registry) finishOnce(ctx context.Context, j job) error {
 	var v *Version
 	err := r.db.View(ctx, func(tx store.Tx) (err error) {
 		v, err = readVersion(tx, j.name, j.number)
 		return err
 	})
+	if errors.Is(err, store.ErrNoRows) {
+		return nil // it was deleted
+	}
 	if err != nil {
-		r.log.Debug("settle: version is gone", "function", j.name, "version", j.number, "error", err)
-		return
+		return err
 	}
 	_, _, failure := r.prepare(ctx, v.Settings)
 	if ctx.Err() != nil {
-		return // the next start tries again
+		return ctx.Err()
 	}
-	if err := r.conclude(context.WithoutCancel(ctx), v, failure); err != nil {
-		r.log.Error("settle", "function", j.name, "version", j.number, "error", err)
-	}
+	return r.conclude(context.WithoutCancel(ctx), v, failure)
 }
 
 // conclude writes how settling v ended, unless v is no longer what it was.
@@ -107,7 +133,10 @@ func (r *Registry) conclude(ctx context.Context, v *Version, failure error) erro
 		r.engine.Drain(before.key())
 	}
 	r.collect(ctx, lost(before, after)...)
-	return r.standBy(ctx, v.Function)
+	if err := r.standBy(ctx, v.Function); err != nil { // v itself has settled
+		r.log.Error("settle", "function", v.Function, "error", err)
+	}
+	return nil
 }
 
 // settled is the end of settling: the version runs what it shows, or says why not.

@@ -19,8 +19,10 @@ type standing struct {
 }
 
 // standBy tells the engine what changed in what a function has provisioned:
-// it compares what is stored with what it told the engine before.
+// it compares what is stored with what it told the engine before. What it acts on
+// is committed, so the end of ctx does not stop it.
 func (r *Registry) standBy(ctx context.Context, name string) error {
+	ctx = context.WithoutCancel(ctx)
 	r.provisionMu.Lock()
 	defer r.provisionMu.Unlock()
 	want, err := r.wanted(ctx, name)

@@ -75,6 +75,9 @@ func (r *Registry) Configure(ctx context.Context, name string, e Edit, revision 
 		if v.Change != before.Change { // somebody else's update came between: s is made from old settings
 			return errInProgress(r.ARN(ref.Name, ""))
 		}
+		if err := r.checkLayers(c.Tx, s); err != nil {
+			return err
+		}
 		r.begin(v, s)
 		return c.put(v, true)
 	})
