@@ -225,3 +225,45 @@ func FuzzLookup(f *testing.F) {
 		}
 	})
 }
+
+// Whoever is shown the door must not come in by a session that he made before.
+func TestSessionEndsWithItsUser(t *testing.T) {
+	b := open(t)
+	u := must[Identity](t)(b.Create(t.Context(), Identity{Kind: User, Name: "u", Path: "/"}))
+	c := must[Credentials](t)(b.Temporary(Principal{ARN: u.ARN, UserID: u.ID}, time.Hour))
+	_, p, err := b.Lookup(t.Context(), c.AccessKeyID, c.SessionToken)
+	if wantCode(t, err, ""); p.ARN != u.ARN {
+		t.Errorf("got %+v", p)
+	}
+	if err := b.Remove(t.Context(), User, "u"); err != nil {
+		t.Fatal(err)
+	}
+	must[Identity](t)(b.Create(t.Context(), Identity{Kind: User, Name: "u", Path: "/"})) // another of that name
+	_, _, err = b.Lookup(t.Context(), c.AccessKeyID, c.SessionToken)
+	wantCode(t, err, "UnrecognizedClientException")
+}
+
+// Of several who create the same thing at once, one does.
+func TestCreateAtOnce(t *testing.T) {
+	b := open(t)
+	codes := make(chan string, 16)
+	for range cap(codes) {
+		go func() {
+			_, err := b.Create(t.Context(), Identity{Kind: Role, Name: "r", Path: "/"})
+			codes <- code(err)
+		}()
+	}
+	made := 0
+	for range cap(codes) {
+		switch c := <-codes; c {
+		case "":
+			made++
+		case "EntityAlreadyExists":
+		default:
+			t.Error(c)
+		}
+	}
+	if made != 1 {
+		t.Errorf("made %d times", made)
+	}
+}

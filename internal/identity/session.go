@@ -101,7 +101,7 @@ func (b *Book) issue(c claims, ttl time.Duration) (Credentials, error) {
 func (b *Book) Lookup(ctx context.Context, accessKeyID, sessionToken string) (secret string, p Principal, err error) {
 	switch {
 	case strings.HasPrefix(accessKeyID, "ASIA"):
-		return b.temporary(accessKeyID, sessionToken)
+		return b.temporary(ctx, accessKeyID, sessionToken)
 	case sessionToken != "": // AWS refuses a long-term key with a token
 		return "", Principal{}, errInvalidToken()
 	case accessKeyID == b.root.AccessKeyID:
@@ -117,8 +117,9 @@ func (b *Book) rootPrincipal(accessKeyID string) Principal {
 	}
 }
 
-// temporary opens a session token. It reads no table.
-func (b *Book) temporary(accessKeyID, token string) (string, Principal, error) {
+// temporary opens a session token. It reads no table for a role's, of which a
+// sandbox may use many; a user's ends with the user, as on AWS.
+func (b *Book) temporary(ctx context.Context, accessKeyID, token string) (string, Principal, error) {
 	sealed, err := base64.StdEncoding.DecodeString(token)
 	if err != nil {
 		return "", Principal{}, errInvalidToken()
@@ -133,6 +134,15 @@ func (b *Book) temporary(accessKeyID, token string) (string, Principal, error) {
 	}
 	if !b.now().Before(time.Unix(c.Expires, 0)) {
 		return "", Principal{}, errExpiredToken()
+	}
+	if c.Grant.Role == "" && !c.Root {
+		_, err := b.FindID(ctx, User, c.UserID)
+		if errors.Is(err, store.ErrNoRows) {
+			return "", Principal{}, errInvalidToken()
+		}
+		if err != nil {
+			return "", Principal{}, fmt.Errorf("look up a session's user: %w", err)
+		}
 	}
 	return b.keys.secretOf(accessKeyID), Principal{
 		AccessKeyID: accessKeyID, Account: b.account, ARN: c.ARN, UserID: c.UserID, Root: c.Root, Grant: c.Grant,
