@@ -55,6 +55,7 @@ type App struct {
 	tier      sandbox.Tier
 	engine    *engine.Engine
 	functions *function.Registry
+	large     large
 	server    *http.Server // of the listener, and of those inside sandboxes
 	closers   []func(context.Context) error
 }
@@ -62,7 +63,7 @@ type App struct {
 // New builds an App over the data folder, from the ground up. When it fails,
 // what it had opened is closed.
 func New(ctx context.Context, c Config) (*App, error) {
-	a := &App{config: c}
+	a := &App{config: c, large: newLarge(largeAtOnce, largeTime)}
 	if err := a.open(ctx); err != nil {
 		return nil, errors.Join(err, a.Close(ctx))
 	}
@@ -132,6 +133,7 @@ func (a *App) openFunctions(ctx context.Context) (err error) {
 		Identity: a.book, Account: Account, Region: a.config.Region, Concurrency: a.config.Concurrency})
 	if err == nil {
 		a.onClose(func(context.Context) error { return a.functions.Close() })
+		a.onClose(a.engine.Close) // first, for the functions wait for what runs, and only the engine can cut it off
 	}
 	return err
 }

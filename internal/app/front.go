@@ -49,8 +49,11 @@ func (a *App) front() http.Handler {
 }
 
 // gate lets a request through when its signature holds, and notes that its key
-// was used.
+// was used. Large ones wait here for their turn, before they are read.
 func (a *App) gate(r *http.Request, service, op string) (*http.Request, error) {
+	if err := a.large.admit(r, service, op); err != nil {
+		return r, err
+	}
 	r, err := sigv4.Verifier{Lookup: a.lookup, Off: a.config.AuthOff}.Gate(r, service, op)
 	if err == nil {
 		c := wire.CallerOf(r.Context())

@@ -25,8 +25,7 @@ func Run(ctx context.Context, o cli.ServeOptions) error {
 		return fmt.Errorf("listen: %w", err)
 	}
 	defer listener.Close()
-	a, err := New(ctx, Config{Data: o.Data, Region: o.Region, Tier: o.Tier, AuthOff: o.AuthOff, Near: o.Near, Version: o.Version,
-		Hosts: o.Hosts, Offline: o.Offline, Concurrency: o.Concurrency, LogsMB: o.LogsMB})
+	a, err := New(ctx, configOf(o))
 	if err != nil {
 		return err
 	}
@@ -46,6 +45,12 @@ func Run(ctx context.Context, o cli.ServeOptions) error {
 		<-served
 		return a.stop()
 	}
+}
+
+// configOf is what the command line asks for.
+func configOf(o cli.ServeOptions) Config {
+	return Config{Data: o.Data, Region: o.Region, Tier: o.Tier, AuthOff: o.AuthOff, Near: o.Near, Version: o.Version,
+		Hosts: o.Hosts, Offline: o.Offline, Concurrency: o.Concurrency, LogsMB: o.LogsMB}
 }
 
 // stop is a graceful shutdown. The listener is closed by now; running

@@ -191,7 +191,7 @@ func TestRefused(t *testing.T) {
 			if _, err := s.Unpack(t.Context(), "x", bytes.NewReader(z), int64(len(z))); !errors.Is(err, c.want) {
 				t.Errorf("Unpack: %v, want %v", err, c.want)
 			}
-			same(t, tree(t, filepath.Dir(s.dir)), "drwxr-xr-x code")
+			same(t, tree(t, filepath.Dir(s.dir)), "drwx------ code")
 		})
 	}
 }

@@ -36,7 +36,9 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("code: opening store: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	// Code is for the sandboxes, which mount what is theirs of it, and for nobody
+	// else on the machine.
+	if err := errors.Join(os.MkdirAll(dir, 0o700), os.Chmod(dir, 0o700)); err != nil {
 		return nil, fmt.Errorf("code: opening store: %w", err)
 	}
 	entries, err := os.ReadDir(dir)
