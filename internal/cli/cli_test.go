@@ -96,15 +96,18 @@ func TestSplitLog(t *testing.T) {
 	if strings.Join(lines, "|") != "hello||world" {
 		t.Errorf("lines %q", lines)
 	}
-	if r == nil || *r != (report{"1", 12.34, 113, 128, 30, 100.5}) {
+	if r == nil || r.RequestID != "1" || r.Duration != 12.34 || r.Billed != 113 || r.Memory != 128 || r.MaxMemory != 30 || r.Init != 100.5 {
 		t.Errorf("report %+v", r)
 	}
-	if got, want := r.String(), "took 12.34 ms, billed 113 ms, 30 of 128 MB, cold start 100.50 ms"; got != want {
+	if got, want := r.String(), "REPORT RequestId: 1\tDuration: 12.34 ms\tBilled Duration: 113 ms\tMemory Size: 128 MB\tMax Memory Used: 30 MB\tInit Duration: 100.50 ms"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	lines, r = splitLog(`{"level":"INFO","message":"hi"}` + "\n" + `{"time":"t","type":"platform.report","record":{"requestId":"2","metrics":{"durationMs":1.5,"billedDurationMs":2,"memorySizeMB":256,"maxMemoryUsedMB":40}}}`)
 	if len(lines) != 1 || r == nil || r.Memory != 256 || r.RequestID != "2" {
 		t.Errorf("lines %q, report %+v", lines, r)
+	}
+	if got, want := r.String(), "took 1.50 ms, billed 2 ms, 40 of 256 MB"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 	if lines, r = splitLog(""); len(lines) != 0 || r != nil {
 		t.Errorf("lines %q, report %+v", lines, r)

@@ -28,6 +28,10 @@ func (p *program) client() (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return p.clientOf(e)
+}
+
+func (p *program) clientOf(e Endpoint) (*client, error) {
 	if u, err := url.Parse(e.URL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, usage("%q is not the URL of a server", e.URL).next("AWS_ENDPOINT_URL looks like http://%s", defaultListen)
 	}
@@ -120,6 +124,8 @@ func (c *client) refused(answer *http.Response, body []byte) error {
 		f.hint = "get new credentials, or unset AWS_SESSION_TOKEN"
 	case "ResourceNotFoundException":
 		f.hint = "see what is there with `mayfly list`"
+	case "InvalidRuntimeException":
+		f.hint = "see what the server can run with `mayfly runtimes`"
 	case "TooManyRequestsException":
 		f.hint = "try again: as many as may run at once are running"
 	case "ServiceException", "InternalFailure", "ServiceFailure":

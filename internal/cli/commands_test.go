@@ -68,6 +68,31 @@ func TestDeployByFlags(t *testing.T) {
 	}
 }
 
+func TestDeployForARuntimeThatIsNotHere(t *testing.T) {
+	s := (&fake{t: t}).serve()
+	dir := tree(t, map[string]string{"index.js": "exports.handler = 1"})
+	s.run(0, "deploy", dir, "--name", "hello", "--runtime", "nodejs22.x", "--handler", "index.handler")
+	s.wantErr("warning: this server cannot run nodejs22.x: install Node 22")
+	s.run(0, "deploy", dir, "--name", "hi", "--runtime", "python3.12", "--handler", "index.handler")
+	if s.err.Len() > 0 {
+		t.Errorf("err %q", &s.err)
+	}
+}
+
+func TestEnvOfAServerThatIsGone(t *testing.T) {
+	s := (&fake{t: t}).serve()
+	folder := func(url string) string {
+		return tree(t, map[string]string{"endpoint.json": fmt.Sprintf(`{"url":%q,"region":"us-east-1","access_key_id":"AKIATEST","secret_access_key":"secret"}`, url)})
+	}
+	s.run(0, "env", "--data", folder(s.env["AWS_ENDPOINT_URL"]))
+	if s.err.Len() > 0 {
+		t.Errorf("err %q", &s.err)
+	}
+	s.run(0, "env", "--data", folder("http://127.0.0.1:1"))
+	s.wantOut("export AWS_ENDPOINT_URL=http://127.0.0.1:1\n")
+	s.wantErr("warning: no server answers at http://127.0.0.1:1 now; start one with `mayfly serve --data")
+}
+
 func TestDeployThatFails(t *testing.T) {
 	f := &fake{t: t, broken: "the layer is gone"}
 	s := f.serve()
@@ -91,7 +116,7 @@ func TestInvoke(t *testing.T) {
 	if s.out.String() != "{\"ok\":true}\n" {
 		t.Errorf("out %q", &s.out)
 	}
-	s.wantErr("| hi there\n| and here\n", "took 1.50 ms, billed 2 ms, 30 of 128 MB")
+	s.wantErr("| hi there\n| and here\n", "REPORT RequestId: 1\tDuration: 1.50 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 30 MB\n")
 	if event != "{}" {
 		t.Errorf("event %q", event)
 	}
@@ -235,6 +260,10 @@ func TestLogs(t *testing.T) {
 	f.noLog = true
 	s.run(1, "logs", "hello")
 	s.wantErr("there is no log of hello", "mayfly invoke hello")
+	looks := 0
+	f.onLog = func(int64) { looks++; f.noLog = looks < 2 }
+	s.run(0, "logs", "hello") // the log arrives a moment later
+	s.wantOut("line 7")
 }
 
 // TestLogsFollow lets lines arrive between looks, some of them late, until all
@@ -279,13 +308,16 @@ func TestAdvanceForgets(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	f := &fake{t: t, bill: `{"from":"2026-11-01","to":"2026-12-01","currency":"USD","region":"us-east-1","prices_date":"2026-10-01","free_tier":true,
-		"lines":[{"function":"arn:aws:lambda:us-east-1:000000000000:function:hello","day":"2026-11-23","requests":12,"billed_ms":340,"gb_seconds":"0.0425","cost":{"total":"0.0000031083"}}],
+		"lines":[{"function":"arn:aws:lambda:us-east-1:000000000000:function:goodbye","day":"2026-11-24","requests":1,"billed_ms":60,"gb_seconds":"0.0075","cost":{"total":"0"}},{"function":"arn:aws:lambda:us-east-1:000000000000:function:hello","day":"2026-11-23","requests":12,"billed_ms":340,"gb_seconds":"0.0425","cost":{"total":"0.0000031083"}}],
 		"credits":[{"day":"2026-11-23","amount":"0.0000031083"}],"total":"0"}`}
 	s := f.serve()
 	s.run(0, "usage", "--from", "2026-11-01", "--to", "2026-12-01", "--free-tier")
-	s.wantOut("from 2026-11-01 to before 2026-12-01", "FUNCTION", "hello", "12", "340", "0.043", "0.00000311", "free tier", "total", "USD")
+	s.wantOut("from 2026-11-01 to before 2026-12-01", "FUNCTION", "hello", "12", "340", "0.043", "0.00000311", "free tier", "-0.00000311", "0.00000000\n", "USD")
 	if call := f.calls[0]; query(t, call, "from") != "2026-11-01" || query(t, call, "to") != "2026-12-01" || query(t, call, "free-tier") != "true" {
 		t.Errorf("asked %q", call)
+	}
+	if want := "\ntotal                        13        400       0.050   0.00000000\n"; !strings.Contains(s.out.String(), want) {
+		t.Errorf("no sum %q in\n%s", want, &s.out)
 	}
 	s.run(0, "usage", "--json")
 	s.wantOut(`"gb_seconds": "0.0425"`)

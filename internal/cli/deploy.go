@@ -148,7 +148,25 @@ func (d *deployment) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return d.tell(done, have)
+	if err := d.tell(done, have); err != nil {
+		return err
+	}
+	d.warn(ctx, have.Runtime)
+	return nil
+}
+
+// warn tells that the server has no interpreter for the function, which would
+// only show when it is invoked. A server that does not say is not asked again.
+func (d *deployment) warn(ctx context.Context, runtime string) {
+	list, err := d.api.runtimes(ctx)
+	if err != nil {
+		return
+	}
+	for _, s := range list {
+		if s.Runtime == runtime && !s.Available {
+			fmt.Fprintf(d.err, "%s this server cannot run %s: %s\n", d.paintErr(yellow, "warning:"), runtime, first(s.Advice, "no interpreter was found"))
+		}
+	}
 }
 
 // configuration reads a function's configuration.

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -22,7 +24,11 @@ data folder. They hold the root key: whoever has it may do anything there.`,
 			if err != nil {
 				return err
 			}
-			return p.printEnv(e, shell)
+			if err := p.printEnv(e, shell); err != nil {
+				return err
+			}
+			p.warnIfDown(c.Context(), e)
+			return nil
 		},
 	}
 	c.Flags().StringVar(&shell, "shell", "sh", "sh, fish, powershell")
@@ -50,6 +56,20 @@ func (p *program) printEnv(e Endpoint, shell string) error {
 	// A token of another account would be sent beside this key, and refused.
 	fmt.Fprintln(p.out, unset(shell, "AWS_SESSION_TOKEN"))
 	return nil
+}
+
+// warnIfDown tells that the server which wrote e is gone. The variables are
+// printed all the same: it will be back on the same key, mostly on the same port.
+func (p *program) warnIfDown(ctx context.Context, e Endpoint) {
+	api, err := p.clientOf(e)
+	if err != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if _, err = api.do(ctx, request{service: "mayfly", method: "GET", path: "/_mayfly/health"}); err != nil {
+		fmt.Fprintf(p.err, "%s no server answers at %s now; %s\n", p.paintErr(yellow, "warning:"), e.URL, api.hint)
+	}
 }
 
 func export(shell, name, value string) string {

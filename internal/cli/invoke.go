@@ -89,7 +89,7 @@ func (p *program) readEvent(event string) ([]byte, error) {
 func checkEvent(from string, b []byte) ([]byte, error) {
 	if !json.Valid(b) {
 		var v any
-		return nil, usage("%s is not JSON: %v", from, json.Unmarshal(b, &v)).next("text has to be in quotes: '\"text\"'")
+		return nil, usage("%s is not JSON: %v", from, json.Unmarshal(b, &v)).next("text and the names of members have to be in double quotes: '{\"name\": \"you\"}'")
 	}
 	return b, nil
 }

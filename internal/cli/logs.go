@@ -102,9 +102,19 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 	return now.Add(-d), nil
 }
 
+// logTries is how often a log that is not there is asked for again: what a
+// function's first invocation wrote arrives a moment after its answer.
+const logTries = 3
+
 // once prints what is there.
 func (t *tail) once(ctx context.Context, name string) error {
 	err := t.fetch(ctx)
+	for i := 0; i < logTries && is(err, "ResourceNotFoundException"); i++ {
+		if err := sleep(ctx, followEvery); err != nil {
+			return err
+		}
+		err = t.fetch(ctx)
+	}
 	if is(err, "ResourceNotFoundException") {
 		return fail("there is no log of %s", name).next("a function has one once it was invoked: `mayfly invoke %s`", name)
 	}

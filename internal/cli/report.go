@@ -16,9 +16,15 @@ type report struct {
 	Memory    float64 `json:"memory_mb"`
 	MaxMemory float64 `json:"max_memory_mb"`
 	Init      float64 `json:"init_ms,omitempty"` // a cold start
+	line      string  // as the platform wrote it, in the text format
 }
 
+// String is the REPORT line that users of AWS know, or what a record of the JSON
+// format says.
 func (r *report) String() string {
+	if r.line != "" {
+		return r.line
+	}
 	s := fmt.Sprintf("took %.2f ms, billed %.0f ms, %.0f of %.0f MB", r.Duration, r.Billed, r.MaxMemory, r.Memory)
 	if r.Init > 0 {
 		s += fmt.Sprintf(", cold start %.2f ms", r.Init)
@@ -66,7 +72,7 @@ func textReport(line string) *report {
 	}
 	r := &report{
 		Duration: number("Duration"), Billed: number("Billed Duration"), Memory: number("Memory Size"),
-		MaxMemory: number("Max Memory Used"), Init: number("Init Duration"),
+		MaxMemory: number("Max Memory Used"), Init: number("Init Duration"), line: strings.TrimRight(line, "\t\r"),
 	}
 	r.RequestID, _, _ = strings.Cut(strings.TrimPrefix(line, "REPORT RequestId: "), "\t")
 	return r
@@ -91,5 +97,5 @@ func jsonReport(line string) *report {
 		return nil
 	}
 	m := rec.Record.Metrics
-	return &report{rec.Record.RequestID, m.Duration, m.Billed, m.Memory, m.MaxMemory, m.Init}
+	return &report{RequestID: rec.Record.RequestID, Duration: m.Duration, Billed: m.Billed, Memory: m.Memory, MaxMemory: m.MaxMemory, Init: m.Init}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,8 +30,8 @@ func (p *program) runtimesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var list []runtimeStatus
-			if err := api.rest(c.Context(), "mayfly", "GET", "/_mayfly/runtimes", nil, &list); err != nil {
+			list, err := api.runtimes(c.Context())
+			if err != nil {
 				return err
 			}
 			if p.json {
@@ -41,26 +42,39 @@ func (p *program) runtimesCommand() *cobra.Command {
 	}
 }
 
+func (c *client) runtimes(ctx context.Context) (list []runtimeStatus, err error) {
+	err = c.rest(ctx, "mayfly", "GET", "/_mayfly/runtimes", nil, &list)
+	return list, err
+}
+
 func (p *program) printRuntimes(list []runtimeStatus) error {
 	var have [][]string
-	var missing []runtimeStatus
+	var missing, noted []runtimeStatus
 	for _, s := range list {
 		if !s.Available {
 			missing = append(missing, s)
 			continue
 		}
-		have = append(have, []string{s.Runtime, first(s.Version, "-"), first(s.Interpreter, "-"), s.Note})
+		have = append(have, []string{s.Runtime, first(s.Version, "-"), first(s.Interpreter, "-")})
+		if s.Note != "" {
+			noted = append(noted, runtimeStatus{Runtime: s.Runtime, Advice: s.Note})
+		}
 	}
-	if err := p.table("RUNTIME VERSION INTERPRETER NOTE", have); err != nil {
+	if err := p.table("RUNTIME VERSION INTERPRETER", have); err != nil {
 		return err
 	}
-	if len(missing) > 0 {
-		fmt.Fprintf(p.out, "\n%s\n", p.paint(bold, "Not here:"))
+	p.printAdvice("Notes:", noted)
+	p.printAdvice("Not here:", missing)
+	return nil
+}
+
+func (p *program) printAdvice(heading string, list []runtimeStatus) {
+	if len(list) > 0 {
+		fmt.Fprintf(p.out, "\n%s\n", p.paint(bold, heading))
 	}
-	for _, m := range byAdvice(missing) {
+	for _, m := range byAdvice(list) {
 		fmt.Fprintf(p.out, "  %s: %s\n", strings.Join(m.runtimes, ", "), m.advice)
 	}
-	return nil
 }
 
 // An advised is runtimes that share one advice.

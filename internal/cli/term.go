@@ -55,6 +55,27 @@ func (p *program) table(heading string, rows [][]string) error {
 	return w.Flush()
 }
 
+// figures prints rows, the heading first: two columns of words, then numbers,
+// which stand below each other.
+func (p *program) figures(rows [][]string) error {
+	width := make([]int, len(rows[0]))
+	for _, r := range rows {
+		for i, cell := range r {
+			width[i] = max(width[i], len(cell))
+		}
+	}
+	for _, r := range rows {
+		line := fmt.Sprintf("%-*s  %-*s", width[0], r[0], width[1], r[1])
+		for i := 2; i < len(r); i++ {
+			line += fmt.Sprintf("  %*s", width[i], r[i])
+		}
+		if _, err := fmt.Fprintln(p.out, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // size is n bytes for people.
 func size(n int64) string {
 	switch {

@@ -110,26 +110,34 @@ func (p *program) printBill(b bill) error {
 		fmt.Fprintln(p.out, "Nothing ran in that time.")
 		return nil
 	}
-	var rows [][]string
-	var requests int64
-	for _, l := range b.Lines {
-		name := l.Function[strings.LastIndexByte(l.Function, ':')+1:]
-		rows = append(rows, []string{name, l.Day, strconv.FormatInt(l.Requests, 10), strconv.FormatInt(l.BilledMS, 10), round(l.GBSeconds, 3), round(l.Cost.Total, 8)})
-		requests += l.Requests
-	}
-	for _, c := range b.Credits {
-		rows = append(rows, []string{"free tier", c.Day, "", "", "", "-" + round(c.Amount, 8)})
-	}
-	rows = append(rows, []string{"total", "", strconv.FormatInt(requests, 10), "", "", round(b.Total, 8)})
-	return p.table("FUNCTION DAY REQUESTS BILLED_MS GB-SECONDS "+strings.ToUpper(first(b.Currency, "cost")), rows)
+	return p.figures(billRows(b))
 }
 
-// round shows an amount with at most places decimals.
-func round(n json.Number, places int) string {
+// billRows is a bill as a table: its heading, a row for each function and day,
+// then the free tier and the sum.
+func billRows(b bill) [][]string {
+	rows := [][]string{{"FUNCTION", "DAY", "REQUESTS", "BILLED MS", "GB-SECONDS", strings.ToUpper(first(b.Currency, "cost"))}}
+	var requests, ms int64
+	var seconds float64
+	for _, l := range b.Lines {
+		name := l.Function[strings.LastIndexByte(l.Function, ':')+1:]
+		rows = append(rows, []string{name, l.Day, strconv.FormatInt(l.Requests, 10), strconv.FormatInt(l.BilledMS, 10), fixed(l.GBSeconds, 3), fixed(l.Cost.Total, 8)})
+		requests, ms = requests+l.Requests, ms+l.BilledMS
+		if n, err := l.GBSeconds.Float64(); err == nil {
+			seconds += n
+		}
+	}
+	for _, c := range b.Credits {
+		rows = append(rows, []string{"free tier", c.Day, "", "", "", "-" + fixed(c.Amount, 8)})
+	}
+	return append(rows, []string{"total", "", strconv.FormatInt(requests, 10), strconv.FormatInt(ms, 10), strconv.FormatFloat(seconds, 'f', 3, 64), fixed(b.Total, 8)})
+}
+
+// fixed shows an amount with so many decimals.
+func fixed(n json.Number, places int) string {
 	f, err := n.Float64()
 	if err != nil {
 		return n.String()
 	}
-	s := strconv.FormatFloat(f, 'f', places, 64)
-	return strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	return strconv.FormatFloat(f, 'f', places, 64)
 }
