@@ -16,23 +16,27 @@ const (
 
 // A requestBody is a request's body that has to keep coming. It knows whether
 // anybody began to read it.
+//
+// When it broke off, its connection's deadline stays in the past: net/http would
+// else wait for the rest of it before it sends our answer.
 type requestBody struct {
 	io.ReadCloser
-	conn  *http.ResponseController
-	begun bool
-	start time.Time
-	got   int64
+	conn     *http.ResponseController
+	patience time.Duration
+	begun    bool
+	start    time.Time
+	got      int64
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
 	if !b.begun {
 		b.begun, b.start = true, time.Now()
 	}
-	late := b.start.Add(patience + time.Duration(b.got/minRate)*time.Second)
+	late := b.start.Add(b.patience + time.Duration(b.got/minRate)*time.Second)
 	b.conn.SetReadDeadline(late) // an error means that there is no connection: tests
 	n, err := b.ReadCloser.Read(p)
 	b.got += int64(n)
-	if err != nil {
+	if err == io.EOF {
 		// While the operation runs, net/http reads on to learn whether the client
 		// goes away: that may take as long as it likes.
 		b.conn.SetReadDeadline(time.Time{})
@@ -53,9 +57,10 @@ func (b *requestBody) drain(r *http.Request) {
 	if !b.begun && r.Header.Get("Expect") != "" {
 		return
 	}
-	if b.conn.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+	if b.conn.SetReadDeadline(time.Now().Add(min(drainTime, b.patience))) != nil {
 		return // not a connection
 	}
-	io.CopyN(io.Discard, b.ReadCloser, maxDrain) // an error means that there is nothing to save
-	b.conn.SetReadDeadline(time.Time{})
+	if _, err := io.CopyN(io.Discard, b.ReadCloser, maxDrain); err == nil || err == io.EOF {
+		b.conn.SetReadDeadline(time.Time{})
+	}
 }

@@ -31,7 +31,7 @@ func (f Front) Handler() http.Handler {
 	if f.Log == nil {
 		f.Log = slog.Default()
 	}
-	d := &door{Front: f, handlers: map[string]http.Handler{}}
+	d := &door{Front: f, handlers: map[string]http.Handler{}, patience: patience}
 	for _, s := range f.Services {
 		if d.handlers[s.Name] != nil {
 			panic("wire: two services named " + s.Name)
@@ -44,6 +44,7 @@ func (f Front) Handler() http.Handler {
 type door struct {
 	Front
 	handlers map[string]http.Handler // by signing name
+	patience time.Duration           // with a request's body
 }
 
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -52,7 +53,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := WithBaseURL(WithRequestID(r.Context(), id), baseURL(r))
 	r = r.WithContext(ctx)
 	w.Header().Set("Server", "Mayfly")
-	body := &requestBody{ReadCloser: r.Body, conn: http.NewResponseController(w)}
+	body := &requestBody{ReadCloser: r.Body, conn: http.NewResponseController(w), patience: d.patience}
 	if r.Body != http.NoBody {
 		r.Body = body
 	}
