@@ -3,6 +3,7 @@
 package namespace
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"os"
@@ -194,5 +195,53 @@ func TestConsumption(t *testing.T) {
 	}
 	if cpu, kb := consumption(filepath.Join(dir, "ended")); cpu != 0 || kb != 0 {
 		t.Errorf("of none: %v, %d", cpu, kb)
+	}
+}
+
+// TestRootlessServerDeath kills a server, and inherits what it leaves: that all
+// of it ends is the test.
+func TestRootlessServerDeath(t *testing.T) {
+	if asOrdinary(t) {
+		return
+	}
+	newRootlessTier(t, -1) // or the server cannot, either
+	dir := t.TempDir()
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), serverEnv+"="+dir)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "serving\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	inherited := 0
+	for {
+		_, err := unix.Wait4(-1, nil, 0, nil)
+		if errors.Is(err, unix.ECHILD) {
+			break
+		}
+		if err == nil {
+			inherited++
+		}
+	}
+	if inherited < 6 { // three inits, and what they run
+		t.Errorf("saw only %d processes end", inherited)
+	}
+	tier, err := New(Config{StateDir: dir, Reserve: -1})
+	if err != nil {
+		t.Fatalf("after it: %v", err)
+	}
+	if err := tier.Close(); err != nil {
+		t.Error(err)
 	}
 }
