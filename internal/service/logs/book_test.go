@@ -1,7 +1,9 @@
 package logs
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -357,6 +359,35 @@ func TestIndexBudget(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestLossesAreToldOnce lets the disk fail for a while.
+func TestLossesAreToldOnce(t *testing.T) {
+	dir := t.TempDir()
+	var out bytes.Buffer
+	clock := &fakeClock{t: noon}
+	b := openBook(t, dir, func(c *Config) { c.Now, c.Log = clock.now, slog.New(slog.NewTextHandler(&out, nil)) })
+	at, m := lines(noon, 1, "%d")
+	b.Put("g", "s", at, m)
+	b.settle(t)
+	folder := filepath.Dir(sliceFiles(t, dir)[0])
+	other := noon.AddDate(0, 0, 1) // a slice that has to be made
+	if err := errors.Join(os.RemoveAll(folder), os.WriteFile(folder, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		for range 50 {
+			b.Put("g", "s", []time.Time{other, other}, []string{"a", "b"})
+			b.settle(t)
+		}
+		clock.add(2 * tellEvery)
+	}
+	if err := b.wait(&job{group: "g", stream: "s", existing: true, entries: []entry{{other.UnixMilli(), "x"}}}); err == nil {
+		t.Error("what is lost was acknowledged")
+	}
+	if n := strings.Count(out.String(), "are lost"); n != 2 || !strings.Contains(out.String(), "lines=2 ") || !strings.Contains(out.String(), "lines=100 ") {
+		t.Errorf("%d records:\n%s", n, out.String())
+	}
 }
 
 // TestNamesAreKeptWhenEventsAre waits for the disk only where somebody was told

@@ -33,6 +33,28 @@ type writer struct {
 	files  map[*slice]*os.File
 	dirty  map[int64]stat // by stream: what SQL does not know yet
 	total  int64          // bytes in all slices
+	lost   losses
+}
+
+// losses counts the lines that could not be written. A full disk is told once a
+// minute, with what it cost, and not at every line: that would fill what is left.
+type losses struct {
+	lines int
+	told  time.Time
+}
+
+const tellEvery = time.Minute
+
+// lose notes that the entries of j, which nobody waits for, are gone.
+func (w *writer) lose(j *job, err error) {
+	if j.done != nil {
+		return // its caller learns of it
+	}
+	w.lost.lines += len(j.entries)
+	if now := w.now(); w.lost.told.IsZero() || now.Sub(w.lost.told) >= tellEvery {
+		w.log.Error("logs: lines of functions are lost", slog.Int("lines", w.lost.lines), slog.Any("error", err))
+		w.lost = losses{told: now}
+	}
 }
 
 // run does what comes through the queue until that is closed and empty.
@@ -93,7 +115,6 @@ func (w *writer) put(ctx context.Context, jobs []*job) {
 	chunks := w.lay(jobs, failed)
 	for _, c := range chunks {
 		if err := w.write(c); err != nil {
-			w.warn("write log events", err)
 			for _, j := range c.jobs {
 				failed[j] = err
 			}
@@ -103,6 +124,9 @@ func (w *writer) put(ctx context.Context, jobs []*job) {
 		w.shrink()
 	}
 	for _, j := range jobs {
+		if err := failed[j]; err != nil {
+			w.lose(j, err)
+		}
 		j.finish(failed[j])
 	}
 }
@@ -128,7 +152,6 @@ func (w *writer) resolve(ctx context.Context, jobs []*job) map[*job]error {
 		found, err = w.locateAll(ctx, unknown, failed)
 	}
 	if err != nil {
-		w.warn("find log streams", err)
 		for _, j := range unknown {
 			failed[j] = err
 		}
