@@ -24,6 +24,7 @@ type requestBody struct {
 	conn     *http.ResponseController
 	patience time.Duration
 	begun    bool
+	broken   bool // a Read failed: there will be no more
 	start    time.Time
 	got      int64
 }
@@ -36,10 +37,14 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	b.conn.SetReadDeadline(late) // an error means that there is no connection: tests
 	n, err := b.ReadCloser.Read(p)
 	b.got += int64(n)
-	if err == io.EOF {
+	switch err {
+	case nil:
+	case io.EOF:
 		// While the operation runs, net/http reads on to learn whether the client
 		// goes away: that may take as long as it likes.
 		b.conn.SetReadDeadline(time.Time{})
+	default:
+		b.broken = true
 	}
 	return n, err
 }
@@ -54,7 +59,7 @@ const (
 // they look for an answer, and would see a broken connection, not our error.
 // Whoever asks before he sends (Expect) need not send.
 func (b *requestBody) drain(r *http.Request) {
-	if !b.begun && r.Header.Get("Expect") != "" {
+	if b.broken || !b.begun && r.Header.Get("Expect") != "" {
 		return
 	}
 	if b.conn.SetReadDeadline(time.Now().Add(min(drainTime, b.patience))) != nil {
