@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -127,21 +126,61 @@ func (r *Registry) used(ctx context.Context, sha string) (used bool, err error) 
 }
 
 // keepDirs removes the directories of archives that were dropped long enough
-// ago. Directories of merged layers stay until the next start. The caller
+// ago, and those of merged layers that it found unused so long ago. The caller
 // holds uploads.mu for writing.
 func (r *Registry) keepDirs(ctx context.Context, now time.Time) {
+	merged, err := r.merged(ctx)
+	if err != nil {
+		r.log.Error("remove unpacked code", "error", err)
+		return
+	}
 	gone := map[string]bool{}
-	for sha, at := range r.uploads.dropped {
+	for name, at := range r.uploads.dropped {
 		if now.Sub(at) > lingering {
-			used, err := r.used(ctx, sha)
-			gone[sha] = err == nil && !used
+			used, err := r.used(ctx, name)
+			gone[name] = err == nil && !used && !merged[name]
 		}
 	}
-	if err := r.code.Keep(func(name string) bool { return !gone[name] }); err != nil {
+	err = r.code.Keep(func(name string) bool {
+		_, noticed := r.uploads.dropped[name]
+		if code.IsMerged(name) && !merged[name] && !noticed {
+			r.uploads.dropped[name] = now
+		}
+		return !gone[name]
+	})
+	if err != nil {
 		r.log.Error("remove unpacked code", "error", err)
 		return
 	}
 	maps.DeleteFunc(r.uploads.dropped, func(sha string, _ time.Time) bool { _, done := gone[sha]; return done })
+}
+
+// merged are the names of the directories of merged layers that versions use.
+func (r *Registry) merged(ctx context.Context) (map[string]bool, error) {
+	names := map[string]bool{}
+	note := func(s Settings) {
+		shas := make([]string, len(s.Layers))
+		for i, l := range s.Layers {
+			shas[i] = l.SHA256
+		}
+		names[code.MergedName(shas)] = true
+	}
+	err := r.db.View(ctx, func(tx store.Tx) error {
+		return tx.Each(`SELECT doc FROM function_versions`, nil, func(scan func(...any) error) error {
+			var doc string
+			if err := scan(&doc); err != nil {
+				return err
+			}
+			var v Version
+			if err := decode(doc, &v); err != nil {
+				return err
+			}
+			note(v.Settings)
+			note(v.running().Settings)
+			return nil
+		})
+	})
+	return names, err
 }
 
 // sweep removes the archives and directories that a crash left behind. It
@@ -170,9 +209,13 @@ func (r *Registry) sweep(ctx context.Context) error {
 			return fmt.Errorf("sweep code: %w", err)
 		}
 	}
+	merged, err := r.merged(ctx)
+	if err != nil {
+		return fmt.Errorf("sweep code: %w", err)
+	}
 	return r.code.Keep(func(name string) bool {
-		used, err := r.used(ctx, filepath.Base(name))
-		return err != nil || used
+		used, err := r.used(ctx, name)
+		return err != nil || used || merged[name]
 	})
 }
 

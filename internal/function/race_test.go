@@ -2,7 +2,10 @@ package function
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -211,6 +214,55 @@ func TestDeletedLayersAreGoneAfterRestart(t *testing.T) {
 	r.restart()
 	if blobs, _ := r.kept(); blobs != 0 {
 		t.Errorf("%d archives of a deleted layer", blobs)
+	}
+}
+
+// Merged layers that no version uses go after a while, those in use stay, over a
+// restart too.
+func TestMergedLayersAreCollected(t *testing.T) {
+	var mu sync.Mutex
+	at := time.Now()
+	r := &rig{T: t, dir: t.TempDir(), now: func() time.Time { mu.Lock(); defer mu.Unlock(); return at }}
+	r.start()
+	t.Cleanup(r.stop)
+	for _, name := range []string{"a", "b"} {
+		_, err := r.PublishLayer(t.Context(), NewLayer{Name: name, Zip: zipOf(t, name)})
+		r.must(err)
+	}
+	with := func(name string, layers ...string) {
+		n := r.plan(name)
+		n.Edit.Layers = &layers
+		_, err := r.Create(t.Context(), n)
+		r.must(err)
+		r.settled(name)
+	}
+	with("stays", r.LayerARN("a", 1), r.LayerARN("b", 1))
+	with("goes", r.LayerARN("b", 1), r.LayerARN("a", 1))
+	merged := func() int {
+		dirs, err := filepath.Glob(filepath.Join(r.dir, "code", "merged-*"))
+		r.must(err)
+		return len(dirs)
+	}
+	if n := merged(); n != 2 {
+		t.Fatalf("%d merged directories, want 2", n)
+	}
+	r.must(r.Delete(t.Context(), Ref{Name: "goes"}))
+	for i := range 4 { // each drops an archive
+		_, err := r.UpdateCode(t.Context(), "stays", CodeEdit{Zip: zipOf(t, fmt.Sprint("code", i))})
+		r.must(err)
+		r.settled("stays")
+		waitFor(t, func() bool { n, _ := r.kept(); return n == 3 })
+		mu.Lock()
+		at = at.Add(lingering + time.Minute)
+		mu.Unlock()
+	}
+	waitFor(t, func() bool { return merged() == 1 })
+	opt := r.invoke("stays", "").Opt
+	before, err := os.Stat(opt)
+	r.must(err)
+	r.restart()
+	if after, err := os.Stat(opt); err != nil || !os.SameFile(before, after) {
+		t.Errorf("merged layers in use were made anew: %v", err)
 	}
 }
 

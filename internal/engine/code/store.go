@@ -60,7 +60,7 @@ func Open(dir string) (*Store, error) {
 // content: when it is there already, the archive is not read. Errors are
 // Inspect's, ctx's, or the file system's; after one, nothing is left.
 func (s *Store) Unpack(ctx context.Context, sha string, r io.ReaderAt, size int64) (dir string, err error) {
-	if !regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z_-]{0,127}$`).MatchString(sha) || strings.HasPrefix(sha, merged) {
+	if !regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z_-]{0,127}$`).MatchString(sha) || IsMerged(sha) {
 		return "", fmt.Errorf("code: %q names no content", sha)
 	}
 	return s.make(ctx, sha, func(temp string) error {
@@ -85,14 +85,14 @@ func (s *Store) Merge(ctx context.Context, dirs []string) (dir string, err error
 	case 1:
 		return dirs[0], nil
 	}
-	h := sha256.New()
-	for _, d := range dirs {
+	names := make([]string, len(dirs))
+	for i, d := range dirs {
 		if filepath.Dir(d) != s.dir {
 			return "", fmt.Errorf("code: %s is not in the store", d)
 		}
-		fmt.Fprintf(h, "%s\n", filepath.Base(d))
+		names[i] = filepath.Base(d)
 	}
-	return s.make(ctx, merged+hex.EncodeToString(h.Sum(nil)), func(temp string) error {
+	return s.make(ctx, MergedName(names), func(temp string) error {
 		for _, d := range dirs {
 			if err := overlay(ctx, d, temp); err != nil {
 				return err
@@ -101,6 +101,19 @@ func (s *Store) Merge(ctx context.Context, dirs []string) (dir string, err error
 		return syncTree(ctx, temp)
 	})
 }
+
+// MergedName is the name of the directory that Merge makes of two or more with
+// these names.
+func MergedName(names []string) string {
+	h := sha256.New()
+	for _, n := range names {
+		fmt.Fprintf(h, "%s\n", n)
+	}
+	return merged + hex.EncodeToString(h.Sum(nil))
+}
+
+// IsMerged tells whether a directory of this name was made by Merge.
+func IsMerged(name string) bool { return strings.HasPrefix(name, merged) }
 
 // Keep removes every directory whose name, the last element of what Unpack and
 // Merge return, is not in use. It asks just before it removes; one that comes
