@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -151,6 +152,33 @@ func TestXRayLine(t *testing.T) {
 
 // TestSuppressedInit: what fails in the Init phase is tried again within the
 // first invocation, under the function's timeout.
+// TestShare: initialisation is as fast for a small function as for a large one,
+// and what comes after it gets what the memory buys.
+func TestShare(t *testing.T) {
+	for memory, want := range map[int][]float64{128: {128.0 / 1769}, 1769: {1}, 10240: nil} {
+		play(t, engine.Config{}, func(t *testing.T, e *engine.Engine, s *stage, u *engine.Unit) {
+			u.MemoryMB = memory
+			invoke(t, e, u, "x")
+			invoke(t, e, u, "x")
+			if open := max(2, float64(memory)/1769); s.specs[0].CPUs != open || !slices.Equal(s.shares, want) {
+				t.Errorf("%d MB: opened with %v processors, then set %v; want %v, then %v", memory, s.specs[0].CPUs, s.shares, open, want)
+			}
+		}, echo())
+	}
+	play(t, engine.Config{}, func(t *testing.T, e *engine.Engine, s *stage, u *engine.Unit) {
+		invoke(t, e, u, "x") // fails in the Init phase, and again in the invocation
+		if len(s.shares) != 1 || s.started != 2 {
+			t.Errorf("%d starts, shares %v: an invocation made up for Init with more than its share", s.started, s.shares)
+		}
+	}, exit(1))
+	play(t, engine.Config{}, func(t *testing.T, e *engine.Engine, s *stage, u *engine.Unit) {
+		s.noLimit = errors.New("no")
+		if _, err := e.Invoke(t.Context(), u, engine.Call{Answer: io.Discard}); !errors.Is(err, s.noLimit) {
+			t.Errorf("a sandbox that cannot be limited runs: %v", err)
+		}
+	}, echo())
+}
+
 func TestSuppressedInit(t *testing.T) {
 	play(t, engine.Config{}, func(t *testing.T, e *engine.Engine, s *stage, u *engine.Unit) {
 		s.script = func(_ sandbox.Spec, n int) script {
@@ -512,7 +540,7 @@ func TestEnvironment(t *testing.T) {
 			t.Errorf("too much: %v", env)
 		}
 		spec := s.specs[0]
-		if spec.MemoryMB != 256 || spec.TmpMB != 512 || spec.PIDs != 1024 || spec.CPUs != 256.0/1769 || !spec.Outbound || len(spec.Mounts) != 2 {
+		if spec.MemoryMB != 256 || spec.TmpMB != 512 || spec.PIDs != 1024 || spec.CPUs != 2 || !spec.Outbound || len(spec.Mounts) != 2 {
 			t.Errorf("spec = %+v", spec)
 		}
 	}, echo())

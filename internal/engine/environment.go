@@ -102,6 +102,12 @@ func fixed(u *Unit, cred Credentials, at place) map[string]string {
 // isCustom reports whether the package brings its own runtime.
 func isCustom(runtime string) bool { return strings.HasPrefix(runtime, "provided") }
 
+// joinsLines reports whether the runtime's bootstrap writes an event of several
+// lines as one line.
+func joinsLines(runtime string) bool {
+	return strings.HasPrefix(runtime, "python") || strings.HasPrefix(runtime, "nodejs")
+}
+
 func or(s, otherwise string) string {
 	if s == "" {
 		return otherwise

@@ -86,16 +86,28 @@ func overran(limit time.Duration) *fault {
 }
 
 // unstartable is the fault behind an error of Sandbox.Start, or nil when the
-// platform is to blame.
-func unstartable(err error) *fault {
+// platform is to blame. Of a program that is there and cannot be executed, of
+// another machine's format for instance, AWS says what the kernel says.
+func (i *instance) unstartable(err error) *fault {
 	var path *fs.PathError
 	switch {
 	case errors.As(err, &path) && path.Op == "fork/exec":
-		return &fault{status: crashed, kind: invalidEntrypoint, message: path.Error()}
+		message := "fork/exec " + i.inside(path.Path) + ": " + path.Err.Error()
+		return &fault{status: crashed, kind: invalidEntrypoint, message: message}
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		return &fault{status: crashed, kind: invalidEntrypoint, message: err.Error()}
 	}
 	return nil
+}
+
+// inside is what a path of a command, as Sandbox.Path tells it, is on AWS.
+func (i *instance) inside(path string) string {
+	for _, root := range []string{taskRoot, optRoot, runtimeRoot, "/var/lang"} {
+		if rest, ok := strings.CutPrefix(path, i.box.Path(root)); ok {
+			return root + rest
+		}
+	}
+	return path
 }
 
 // failure is f as the caller of the invocation called id sees it.

@@ -49,7 +49,7 @@ func (i *instance) boot(ctx context.Context, limit time.Duration) (*fault, error
 	i.api.Reset()
 	proc, err := i.box.Start(ctx, i.cmd)
 	if err != nil {
-		if f := unstartable(err); f != nil {
+		if f := i.unstartable(err); f != nil {
 			return f, nil
 		}
 		return nil, err

@@ -71,7 +71,7 @@ func (in *invocation) deliver(deadline time.Time) error {
 	done := in.api.Begin(&runtimeapi.Call{
 		ID: in.c.RequestID, Attempt: randomHex(16), Payload: in.c.Payload, Deadline: deadline,
 		InvokedARN: in.c.InvokedARN, TraceHeader: in.c.TraceHeader, ClientContext: in.c.ClientContext,
-		Answer: in.c.Answer, Limit: in.c.Limit,
+		Begin: in.c.Begin, Answer: in.c.Answer, Limit: in.c.Limit,
 	})
 	select {
 	case <-done:

@@ -80,7 +80,7 @@ func onTiers(t *testing.T, c engine.Config, test func(t *testing.T, e *engine.En
 }
 
 // newEngine is an engine over real processes, and a unit for it.
-func newEngine(t testing.TB, tm tierMaker, rt selfRuntime, c engine.Config) (*engine.Engine, *engine.Unit) {
+func newEngine(t testing.TB, tm tierMaker, rt engine.Runtimes, c engine.Config) (*engine.Engine, *engine.Unit) {
 	t.Helper()
 	tier, err := tm.make(t.TempDir())
 	if err != nil {
@@ -172,7 +172,7 @@ func TestRealFailures(t *testing.T) {
 	})
 }
 
-// TestProcessTimeout: the sandbox is reset, and keeps its /tmp.
+// TestRealTimeout: the sandbox is reset, and keeps its /tmp.
 func TestRealTimeout(t *testing.T) {
 	onTiers(t, engine.Config{}, func(t *testing.T, e *engine.Engine, u *engine.Unit) {
 		invoke(t, e, u, "touch mark")

@@ -124,6 +124,7 @@ type stage struct {
 	script  func(spec sandbox.Spec, n int) script // for the n-th process of all
 	noOpen  error                                 // what Open fails with
 	noStart error                                 // and Start
+	noLimit error                                 // and LimitCPU
 	opening func(ctx context.Context)             // called by Open
 
 	mu       sync.Mutex // guards what follows
@@ -134,6 +135,7 @@ type stage struct {
 	usage    sandbox.Usage
 	specs    []sandbox.Spec
 	commands []sandbox.Command
+	shares   []float64 // that LimitCPU set
 }
 
 // cold is how many sandboxes are frozen.
@@ -224,6 +226,13 @@ func (b *box) ice(on bool) error {
 		b.stage.frozen--
 	}
 	return nil
+}
+
+func (b *box) LimitCPU(cpus float64) error {
+	b.stage.mu.Lock()
+	defer b.stage.mu.Unlock()
+	b.stage.shares = append(b.stage.shares, cpus)
+	return b.stage.noLimit
 }
 
 func (b *box) Usage() (sandbox.Usage, error) {

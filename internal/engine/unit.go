@@ -55,6 +55,11 @@ type Call struct {
 	TraceHeader   string // X-Amzn-Trace-Id
 	Tail          bool   // the caller wants the last 4 KB of the log
 
+	// Begin, if any, is told the media type that the code gives its answer,
+	// "" for none: once, before the first byte of Answer, and not at all when
+	// there is no answer.
+	Begin func(contentType string)
+
 	// Answer gets the payload as the code writes it. When the invocation
 	// fails, what it got is the beginning of an answer that never came.
 	Answer io.Writer

@@ -76,6 +76,34 @@ func TestLines(t *testing.T) {
 	}
 }
 
+// TestJoined: an event of a managed runtime has its line breaks back, in the
+// sink and in the tail.
+func TestJoined(t *testing.T) {
+	for in, want := range map[string]string{
+		"a\rb\rc\n":    "a\nb\nc\n",
+		"a\rb\r\n":     "a\nb\r\n",
+		"plain\n":      "plain\n",
+		"half\rbroken": "half\nbroken\n",
+		"\r\n":         "\r\n",
+	} {
+		b := &book{}
+		s := Open(b, "g", "s").Joined()
+		s.Begin()
+		fmt.Fprint(s, in)
+		s.Close()
+		if got := b.messages(); len(got) != 1 || got[0] != want || string(s.Tail()) != want {
+			t.Errorf("%q became %q, and %q in the tail; want %q", in, got, s.Tail(), want)
+		}
+	}
+	b := &book{}
+	s := Open(b, "g", "s")
+	fmt.Fprint(s, "a\rb\n")
+	s.Close()
+	if got := b.messages(); len(got) != 1 || got[0] != "a\rb\n" {
+		t.Errorf("of another runtime: %q", got)
+	}
+}
+
 func TestTail(t *testing.T) {
 	s := Open(Discard{}, "g", "s")
 	defer s.Close()

@@ -24,6 +24,7 @@ const (
 type Stream struct {
 	sink        Sink
 	group, name string
+	joined      bool // see Joined
 
 	putting sync.Mutex // held while the sink is called, before mu: keeps batches in order
 
@@ -39,6 +40,15 @@ type Stream struct {
 // Open makes the Stream called name in group.
 func Open(sink Sink, group, name string) *Stream {
 	return &Stream{sink: sink, group: group, name: name}
+}
+
+// Joined makes s of a runtime whose events may have several lines: as AWS's
+// own clients for Python and Node.js do, ours write a carriage return for each line
+// break within an event. In what leaves s these are line breaks again. It is
+// called before the first Write.
+func (s *Stream) Joined() *Stream {
+	s.joined = true
+	return s
 }
 
 // Name is the stream's name.
@@ -166,6 +176,9 @@ func (s *Stream) take(n int) {
 
 // add makes an event of message, and sees that it gets to the sink in time.
 func (s *Stream) add(message string) {
+	if s.joined {
+		message = unjoin(message)
+	}
 	message = strings.ToValidUTF8(message, "\uFFFD") // as CloudWatch Logs wants
 	s.tail.write(message)
 	s.events = append(s.events, Event{time.Now(), message})
@@ -179,6 +192,16 @@ func (s *Stream) add(message string) {
 	default:
 		s.timer.Reset(delay)
 	}
+}
+
+// unjoin turns carriage returns into line breaks, but for the one that is half
+// of the line break at the end.
+func unjoin(message string) string {
+	body := strings.TrimSuffix(message, "\r\n")
+	if !strings.Contains(body, "\r") {
+		return message
+	}
+	return strings.ReplaceAll(body, "\r", "\n") + message[len(body):]
 }
 
 func (s *Stream) full() bool { return len(s.events) >= maxEvents || s.size >= maxBytes }

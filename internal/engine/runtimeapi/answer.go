@@ -62,6 +62,9 @@ func copyAnswer(t *turn, req *http.Request) error {
 	if t.Limit > 0 && req.ContentLength > t.Limit {
 		return errTooLarge
 	}
+	if t.Begin != nil {
+		t.sink.begin(func() { t.Begin(req.Header.Get("Content-Type")) })
+	}
 	size := int64(32 << 10)
 	if req.ContentLength >= 0 {
 		size = min(size, req.ContentLength+1) // and 1 to meet the end in the same read

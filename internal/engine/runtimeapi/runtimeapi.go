@@ -30,6 +30,10 @@ type Call struct {
 	Identity      string // JSON of the Cognito identity
 	Tenant        string
 
+	// Begin, if any, is told the answer's media type once, before Answer gets
+	// anything. It is not called for an error, nor after End.
+	Begin func(contentType string)
+
 	Answer io.Writer // gets the payload as the code writes it
 	Limit  int64     // the most bytes that Answer may get; 0 is no limit
 }

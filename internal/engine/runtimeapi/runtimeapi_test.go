@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -503,3 +504,29 @@ func TestCallerGone(t *testing.T) {
 		t.Errorf("result = %+v", r)
 	}
 }
+
+// TestAnswerType: who waits for the answer hears of its media type before its
+// first byte; of an error there is none, nor after the end.
+func TestAnswerType(t *testing.T) {
+	var said []string
+	begin := func(kind string) { said = append(said, "type "+kind) }
+	answer := writerFunc(func(p []byte) { said = append(said, string(p)) })
+	for _, post := range []struct{ verb, body, kind string }{
+		{"response", "one", "text/event-stream"}, {"response", "", ""}, {"error", "{}", "application/json"},
+	} {
+		s, c := serve(t)
+		deliverTo(t, s, c, &Call{ID: "1", Begin: begin, Answer: answer})
+		c.do("POST", base+"invocation/1/"+post.verb, post.body, "Content-Type", post.kind).want(t, 202, accepted)
+		s.End()
+	}
+	if want := []string{"type text/event-stream", "one", "type "}; !slices.Equal(said, want) {
+		t.Errorf("got %q, want %q", said, want)
+	}
+	var ended sink
+	ended.close()
+	ended.begin(func() { t.Error("told after the end") })
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }

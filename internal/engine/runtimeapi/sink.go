@@ -41,6 +41,15 @@ func (s *sink) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// begin calls f, unless the invocation has ended.
+func (s *sink) begin(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over {
+		f()
+	}
+}
+
 func (s *sink) close() {
 	s.mu.Lock()
 	s.over, s.w = true, nil

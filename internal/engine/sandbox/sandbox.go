@@ -36,7 +36,7 @@ type Spec struct {
 	ID       string  // unique among the living, [a-z0-9-]{1,40}; names what the tier makes
 	Mounts   []Mount // beside the tier's own: system directories, /proc, /dev, /etc, /tmp
 	MemoryMB int     // hard limit of memory; 0 is none
-	CPUs     float64 // share of processors: 0.5 is half of one; 0 is no limit
+	CPUs     float64 // share of processors, until LimitCPU: 0.5 is half of one; 0 is no limit
 	PIDs     int     // processes and threads; 0 is none
 	TmpMB    int     // size of /tmp
 	Outbound bool    // whether the code may reach the world outside the host
@@ -62,12 +62,16 @@ type Sandbox interface {
 
 	// Start runs cmd. The first process is the main one; others may run
 	// beside it. When nothing runs any more, another may be started, in the
-	// same file system.
+	// same file system. A program that cannot be executed is a *fs.PathError
+	// with the operation fork/exec and its path.
 	Start(ctx context.Context, cmd Command) (Process, error)
 
 	// Freeze stops every process from using the CPU until Thaw.
 	Freeze() error
 	Thaw() error
+
+	// LimitCPU sets the share of processors anew, as Spec.CPUs says it.
+	LimitCPU(cpus float64) error
 
 	// Usage tells what was used: CPU since Open, and memory and OOM kills
 	// since the last ResetUsage.

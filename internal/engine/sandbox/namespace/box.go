@@ -110,6 +110,19 @@ func (b *box) setFrozen(frozen bool) error {
 	return nil
 }
 
+// LimitCPU sets the share of processors anew.
+func (b *box) LimitCPU(cpus float64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return errClosed
+	}
+	if err := b.group.share(cpus); err != nil {
+		return fmt.Errorf("namespace: limit CPU: %w", err)
+	}
+	return nil
+}
+
 // Usage tells what the sandbox's control group has counted.
 func (b *box) Usage() (sandbox.Usage, error) {
 	b.mu.Lock()

@@ -114,15 +114,28 @@ func (g *group1) limit(s sandbox.Spec) error {
 		}
 	}
 	if s.CPUs > 0 {
-		quota := time.Duration(s.CPUs * float64(cpuPeriod))
-		errs = append(errs,
-			writeFile(g.dirs["cpu"], "cpu.cfs_period_us", strconv.FormatInt(cpuPeriod.Microseconds(), 10)),
-			writeFile(g.dirs["cpu"], "cpu.cfs_quota_us", strconv.FormatInt(max(quota, time.Millisecond).Microseconds(), 10)))
+		errs = append(errs, g.share(s.CPUs))
 	}
 	if s.PIDs > 0 {
 		errs = append(errs, writeFile(g.dirs["pids"], "pids.max", strconv.Itoa(s.PIDs)))
 	}
 	return errors.Join(errs...)
+}
+
+// share sets the quota, and what may be saved up, which cannot be more than the
+// quota and is nothing where the kernel has no bursts.
+func (g *group1) share(cpus float64) error {
+	dir := g.dirs["cpu"]
+	_ = writeFile(dir, "cpu.cfs_burst_us", "0")
+	if cpus <= 0 {
+		return writeFile(dir, "cpu.cfs_quota_us", "-1")
+	}
+	period, quota := strconv.FormatInt(cpuPeriod.Microseconds(), 10), strconv.FormatInt(quotaOf(cpus), 10)
+	if err := errors.Join(writeFile(dir, "cpu.cfs_period_us", period), writeFile(dir, "cpu.cfs_quota_us", quota)); err != nil {
+		return err
+	}
+	_ = writeFile(dir, "cpu.cfs_burst_us", quota)
+	return nil
 }
 
 func (g *group1) attach() []*os.File { return g.procs }

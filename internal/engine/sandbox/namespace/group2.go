@@ -102,13 +102,26 @@ func (g *group2) limit(s sandbox.Spec) error {
 		}
 	}
 	if s.CPUs > 0 {
-		quota := max(time.Duration(s.CPUs*float64(cpuPeriod)), time.Millisecond)
-		errs = append(errs, writeFile(g.dir, "cpu.max", fmt.Sprintf("%d %d", quota.Microseconds(), cpuPeriod.Microseconds())))
+		errs = append(errs, g.share(s.CPUs))
 	}
 	if s.PIDs > 0 {
 		errs = append(errs, writeFile(g.dir, "pids.max", strconv.Itoa(s.PIDs)))
 	}
 	return errors.Join(errs...)
+}
+
+// share is as in version 1.
+func (g *group2) share(cpus float64) error {
+	_ = writeFile(g.dir, "cpu.max.burst", "0")
+	if cpus <= 0 {
+		return writeFile(g.dir, "cpu.max", "max")
+	}
+	quota := quotaOf(cpus)
+	if err := writeFile(g.dir, "cpu.max", fmt.Sprintf("%d %d", quota, cpuPeriod.Microseconds())); err != nil {
+		return err
+	}
+	_ = writeFile(g.dir, "cpu.max.burst", strconv.FormatInt(quota, 10))
+	return nil
 }
 
 func (g *group2) attach() []*os.File { return nil }

@@ -58,7 +58,7 @@ func TestGroups2(t *testing.T) {
 	if err := s.limit(sandbox.Spec{MemoryMB: 128, CPUs: 0.5, PIDs: 50}); err != nil {
 		t.Fatal(err)
 	}
-	holds(t, dir, map[string]string{"memory.max": "134217728", "memory.swap.max": "0", "memory.oom.group": "1", "cpu.max": "10000 20000", "pids.max": "50"})
+	holds(t, dir, map[string]string{"memory.max": "134217728", "memory.swap.max": "0", "memory.oom.group": "1", "cpu.max": "25000 50000", "pids.max": "50"})
 	if err := s.freeze(true); err != nil {
 		t.Error(err)
 	}

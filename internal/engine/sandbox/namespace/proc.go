@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -148,12 +149,12 @@ func (b *box) join(ctx context.Context, cmd sandbox.Command, ends [2]*os.File) (
 		_ = unix.Kill(m.pid, unix.SIGKILL)
 		return 0, err
 	}
-	return joined(ctx, m, p)
+	return joined(ctx, m, p, cmd.Args[0])
 }
 
 // joined waits until the command is executed: then nobody has the control
 // socket any more. Of the two processes that report, either may be first.
-func joined(ctx context.Context, m *machineProcess, p *program) (pid int, failed error) {
+func joined(ctx context.Context, m *machineProcess, p *program, name string) (pid int, failed error) {
 	for {
 		v, err := m.next(ctx, p)
 		switch {
@@ -164,6 +165,10 @@ func joined(ctx context.Context, m *machineProcess, p *program) (pid int, failed
 		case errors.Is(err, errHangs):
 			_ = unix.Kill(m.pid, unix.SIGKILL)
 			return pid, err
+		case errors.Is(err, errExecute):
+			var errno unix.Errno
+			errors.As(err, &errno)
+			failed = &fs.PathError{Op: "fork/exec", Path: name, Err: errno}
 		case err != nil:
 			failed = err
 		default:

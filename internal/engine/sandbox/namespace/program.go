@@ -4,6 +4,7 @@ package namespace
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -151,8 +152,15 @@ func (p *program) value(b []byte) (int64, error) {
 	if at < programBase || i >= uint64(len(p.calls)) {
 		return 0, fmt.Errorf("a report of call %#x", at)
 	}
+	if p.calls[i].nr == unix.SYS_EXECVE {
+		return 0, fmt.Errorf("%w: %w", errExecute, unix.Errno(-v))
+	}
 	return 0, fmt.Errorf("%s: %w", p.calls[i].what, unix.Errno(-v))
 }
+
+// errExecute is the error of a program that ends with another, when that cannot
+// be executed.
+var errExecute = errors.New("execute")
 
 // report makes the program say v.
 func (p *program) report(v int64) {

@@ -189,6 +189,9 @@ func (b *box) stopGo(sig syscall.Signal) error {
 	return nil
 }
 
+// LimitCPU does nothing: this tier limits no CPU, with Spec.CPUs neither.
+func (b *box) LimitCPU(float64) error { return nil }
+
 // Usage adds up ended processes and the living.
 func (b *box) Usage() (sandbox.Usage, error) {
 	b.mu.Lock()

@@ -69,13 +69,26 @@ func onlyZombies(group int) bool {
 	return true
 }
 
-// usage tells what the living members of a group have used.
-func usage(group int) (cpu time.Duration, peakKB int) {
-	for pid, zombie := range members(group) {
-		if zombie {
-			continue
+// family lists a process and its descendants. It is asked after each invocation,
+// so it follows the kernel's lists of children and does not look at every process of
+// the machine. What has lost its parent is not in it.
+func family(pid string) []string {
+	all := []string{pid}
+	for i := 0; i < len(all); i++ {
+		lists, _ := filepath.Glob("/proc/" + all[i] + "/task/*/children")
+		for _, name := range lists {
+			b, _ := os.ReadFile(name) // the process may have ended
+			all = append(all, strings.Fields(string(b))...)
 		}
-		if f := stat(pid); f != nil {
+	}
+	return all
+}
+
+// usage tells what the living processes that descend from a group's leader have
+// used.
+func usage(group int) (cpu time.Duration, peakKB int) {
+	for _, pid := range family(strconv.Itoa(group)) {
+		if f := stat(pid); f != nil && f[statState] != "Z" {
 			for _, s := range f[statUser : statUser+4] { // user, system, and those of its dead children
 				n, _ := strconv.Atoi(s)
 				cpu += time.Duration(n) * tick
@@ -100,7 +113,7 @@ func highWater(pid string) int {
 
 // resetPeak starts the high-water marks of a group's members anew.
 func resetPeak(group int) {
-	for pid := range members(group) {
+	for _, pid := range family(strconv.Itoa(group)) {
 		_ = os.WriteFile("/proc/"+pid+"/clear_refs", []byte("5"), 0)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox/sandboxtest"
@@ -142,5 +143,48 @@ func TestSweepSparesStrangers(t *testing.T) {
 	}
 	if err := stranger.Process.Signal(syscall.Signal(0)); err != nil || onlyZombies(stranger.Process.Pid) {
 		t.Errorf("Sweep killed a stranger: %v", err)
+	}
+}
+
+// TestUsageOfTheLiving: a process at work is counted, and so are its children.
+func TestUsageOfTheLiving(t *testing.T) {
+	if _, err := os.Stat("/proc/self/task"); err != nil {
+		t.Skip(err)
+	}
+	b, err := newTier(t, t.TempDir()).Open(t.Context(), sandbox.Spec{ID: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	r, w := io.Pipe()
+	const script = `python3 -I -S -c 'import time
+x = bytearray(50 << 20)
+while time.process_time() < 0.2: pass
+print("up", flush=True); time.sleep(1000)' & wait`
+	if _, err := b.Start(t.Context(), sandbox.Command{Args: []string{"/bin/sh", "-c", script}, Env: []string{"PATH=" + os.Getenv("PATH")}, Stdout: w}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(r).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	u, err := b.Usage()
+	if err != nil || u.CPU < 180*time.Millisecond || u.PeakMB < 50 || u.PeakMB > 500 {
+		t.Errorf("%+v, %v", u, err)
+	}
+}
+
+func BenchmarkUsage(b *testing.B) {
+	box, err := newTier(b, b.TempDir()).Open(context.Background(), sandbox.Spec{ID: "x"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer box.Close()
+	if _, err := box.Start(context.Background(), sandbox.Command{Args: []string{"/bin/sleep", "1000"}}); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := box.Usage(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -38,6 +39,8 @@ func conformance() []test {
 		{"Beside", testBeside},
 		{"FreezeThaw", testFreeze},
 		{"Usage", testUsage},
+		{"LimitCPU", testLimitCPU},
+		{"Unexecutable", testUnexecutable},
 		{"KillLeavesNothing", testKill},
 		{"KillWhileFrozen", testKillFrozen},
 		{"CloseTwice", testCloseTwice},
@@ -350,6 +353,39 @@ while time.process_time() < 0.3: pass
 	}
 }
 
+// testLimitCPU sets shares of all sizes, up and down; a tier that limits nothing
+// takes them, too. The sandbox works on.
+func testLimitCPU(t *testing.T, tier sandbox.Tier) {
+	b := open(t, tier, spec())
+	for _, cpus := range []float64{0.07, 2, 0.5, 6, 0, 0.001, 1} {
+		if err := b.LimitCPU(cpus); err != nil {
+			t.Errorf("%v: %v", cpus, err)
+		}
+	}
+	if out, _ := sh(t, b, "echo fine"); out != "fine\n" {
+		t.Errorf("afterwards: %q", out)
+	}
+}
+
+// testUnexecutable starts what is there and cannot be executed.
+func testUnexecutable(t *testing.T, tier sandbox.Tier) {
+	src := mountable(t)
+	os.WriteFile(filepath.Join(src, "text"), []byte("no program"), 0o755)
+	os.WriteFile(filepath.Join(src, "script"), []byte("#!/no/such/interpreter\n"), 0o755)
+	os.WriteFile(filepath.Join(src, "plain"), []byte("#!/bin/sh\n"), 0o644)
+	s := spec()
+	s.Mounts = []sandbox.Mount{{Source: src, Target: "/var/task"}}
+	b := open(t, tier, s)
+	for name, want := range map[string]syscall.Errno{"text": syscall.ENOEXEC, "script": syscall.ENOENT, "plain": syscall.EACCES, "none": syscall.ENOENT} {
+		file := b.Path("/var/task") + "/" + name
+		_, err := b.Start(t.Context(), sandbox.Command{Args: []string{file}, Env: env()})
+		var path *fs.PathError
+		if !errors.As(err, &path) || path.Op != "fork/exec" || path.Path != file || path.Err != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func testKill(t *testing.T, tier sandbox.Tier) {
 	b := open(t, tier, spec())
 	out := newText()
@@ -421,6 +457,7 @@ func testClosed(t *testing.T, tier sandbox.Tier) {
 	b.Thaw()
 	b.Usage()
 	b.ResetUsage()
+	b.LimitCPU(1)
 	if err := b.Kill(); err != nil {
 		t.Errorf("Kill: %v", err)
 	}

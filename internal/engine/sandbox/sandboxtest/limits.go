@@ -3,6 +3,7 @@
 package sandboxtest
 
 import (
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -121,6 +122,34 @@ func testTmpIsNotMemory(t *testing.T, tier sandbox.Tier) {
 	b := open(t, tier, s)
 	if out, x := sh(t, b, "head -c 200000000 /dev/zero > /tmp/x && wc -c < /tmp/x"); out != "200000000\n" {
 		t.Errorf("%q, %+v", out, x)
+	}
+}
+
+// testShareChanges opens a sandbox with a share and takes the limit away while
+// code runs, then sets another.
+func testShareChanges(t *testing.T, tier sandbox.Tier) {
+	s := spec()
+	s.CPUs = 0.01
+	b := open(t, tier, s)
+	text := newText()
+	p := start(t, b, text, "/usr/bin/python3", "-I", "-S", "-c", `
+import time
+while time.process_time() < 1: pass
+print("up", flush=True)
+begin, used = time.monotonic(), time.process_time()
+while time.process_time() < used + 0.3: pass
+print("took", int(1000 * (time.monotonic() - begin)), flush=True)`)
+	if err := b.LimitCPU(0); err != nil { // else the loop takes 100 s
+		t.Fatal(err)
+	}
+	text.await(t, "up")
+	if err := b.LimitCPU(0.25); err != nil {
+		t.Fatal(err)
+	}
+	wait(t, p)
+	var ms int
+	if fmt.Sscanf(text.String(), "up\ntook %d", &ms); ms < 700 {
+		t.Errorf("0.3 s of a quarter of a CPU: %q ms", text)
 	}
 }
 

@@ -49,6 +49,7 @@ func Run(t *testing.T, tier sandbox.Tier, traits Traits) {
 	}
 	if traits.CPU {
 		t.Run("CPUIsLimited", func(t *testing.T) { testCPULimit(t, tier) })
+		t.Run("ShareChanges", func(t *testing.T) { testShareChanges(t, tier) })
 	}
 	if traits.Isolated {
 		for _, c := range attacks() {
