@@ -48,8 +48,10 @@ func story(t *testing.T, file string) {
 			}
 			return nil
 		},
-		Condition: func(c string) (bool, error) { return family[map[string]string{"python": "python", "node": "nodejs"}[c]] != "", nil },
-		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"until": until},
+		Condition: func(c string) (bool, error) {
+			return family[map[string]string{"python": "python", "node": "nodejs"}[c]] != "", nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until},
 	})
 }
 

@@ -68,7 +68,7 @@ Mayfly is serving. In another terminal:
 
   eval "\$($mayfly env --data $data)"
   aws lambda list-functions
-  aws lambda invoke --function-name hello --payload '{"name":"you"}' --cli-binary-format raw-in-base64-out /dev/stdout
+  aws lambda invoke --function-name hello --payload fileb://$here/hello/event.json /dev/stdout
   $mayfly logs hello -f
   $mayfly init mine --runtime ${runtime:-provided.al2023}
 
