@@ -71,7 +71,8 @@ func New(ctx context.Context, c Config) (*App, error) {
 }
 
 func (a *App) open(ctx context.Context) error {
-	a.server = &http.Server{ReadHeaderTimeout: 30 * time.Second, ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug)}
+	a.server = &http.Server{ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10,
+		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug)}
 	for _, step := range []func(context.Context) error{a.openStores, a.openEngine, a.openFunctions} {
 		if err := step(ctx); err != nil {
 			return err
