@@ -3,6 +3,8 @@
 package namespace
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -26,27 +28,67 @@ func fromHost() []string {
 		"os-release", "mime.types", "alternatives", "java-*", "fonts", "protocols", "services", "nsswitch.conf", "gai.conf", "terminfo"}
 }
 
-// makeEtc fills dir with a small /etc, made anew at each start of the server
-// because the host's may have changed. conf is its resolv.conf.
+// makeEtc fills dir with a small /etc, of copies because the host's may change
+// while code reads it. What is there from an earlier start is kept when it is still
+// true: beside it is written what it was made of. conf is its resolv.conf.
 func makeEtc(dir, conf string) error {
-	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755), os.Chmod(dir, 0o755)); err != nil {
-		return err
-	}
-	for _, pattern := range fromHost() {
-		found, _ := filepath.Glob("/etc/" + pattern)
-		for _, f := range found {
-			if err := copyTree(f, filepath.Join(dir, strings.TrimPrefix(f, "/etc/"))); err != nil {
-				return fmt.Errorf("copy %s: %w", f, err)
-			}
-		}
-	}
-	for name, text := range map[string]string{
+	texts := map[string]string{
 		"hosts":       "127.0.0.1 localhost " + hostName + "\n::1 localhost\n",
 		"hostname":    hostName + "\n",
 		"resolv.conf": conf,
 		"passwd":      "", // a sandbox's own is mounted on it
 		"group":       "",
-	} {
+	}
+	var sources []string
+	for _, pattern := range fromHost() {
+		found, _ := filepath.Glob("/etc/" + pattern)
+		sources = append(sources, found...)
+	}
+	made, err := describe(sources, texts)
+	if err != nil {
+		return err
+	}
+	stamp := dir + ".made-of"
+	if old, err := os.ReadFile(stamp); err == nil && string(old) == made {
+		return nil
+	}
+	if err := os.Remove(stamp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := fillEtc(dir, sources, texts); err != nil {
+		return err
+	}
+	return os.WriteFile(stamp, []byte(made), 0o600)
+}
+
+// describe tells what an /etc is made of, as far as it shows from outside.
+func describe(sources []string, texts map[string]string) (string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q\n", texts) // in the order of names
+	for _, from := range sources {
+		err := readable(from, func(name string, info fs.FileInfo) error {
+			link, _ := os.Readlink(name) // fails for what is no link
+			_, err := fmt.Fprintf(h, "%q %v %d %d %q\n", name, info.Mode(), info.Size(), info.ModTime().UnixNano(), link)
+			return err
+		})
+		if err != nil {
+			return "", fmt.Errorf("look at %s: %w", from, err)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// fillEtc makes dir anew.
+func fillEtc(dir string, sources []string, texts map[string]string) error {
+	if err := errors.Join(os.RemoveAll(dir), os.Mkdir(dir, 0o755), os.Chmod(dir, 0o755)); err != nil {
+		return err
+	}
+	for _, f := range sources {
+		if err := copyTree(f, filepath.Join(dir, strings.TrimPrefix(f, "/etc/"))); err != nil {
+			return fmt.Errorf("copy %s: %w", f, err)
+		}
+	}
+	for name, text := range texts {
 		if err := writePlain(filepath.Join(dir, name), text); err != nil {
 			return err
 		}
@@ -62,33 +104,43 @@ func writePlain(name, text string) error {
 	return errors.Join(os.WriteFile(name, []byte(text), 0o644), os.Chmod(name, 0o644))
 }
 
-// copyTree copies what all may read: files, folders, and links as they are.
-func copyTree(from, to string) error {
+// readable calls f for what all may read in a tree: files, folders, and links as
+// they are.
+func readable(from string, f func(name string, info fs.FileInfo) error) error {
 	return filepath.WalkDir(from, func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		target := to + strings.TrimPrefix(name, from)
 		info, err := e.Info()
 		if err != nil {
 			return err
 		}
 		mode := info.Mode()
 		switch {
-		case mode&fs.ModeSymlink != 0:
+		case mode.IsDir() && mode.Perm()&0o005 != 0o005:
+			return fs.SkipDir
+		case mode&fs.ModeSymlink != 0, mode.IsDir(), mode.IsRegular() && mode.Perm()&0o004 != 0:
+			return f(name, info)
+		}
+		return nil
+	})
+}
+
+// copyTree copies what is readable.
+func copyTree(from, to string) error {
+	return readable(from, func(name string, info fs.FileInfo) error {
+		target := to + strings.TrimPrefix(name, from)
+		switch {
+		case info.Mode()&fs.ModeSymlink != 0:
 			link, err := os.Readlink(name)
 			if err != nil {
 				return err
 			}
 			return os.Symlink(link, target)
-		case mode.IsDir() && mode.Perm()&0o005 != 0o005:
-			return fs.SkipDir
-		case mode.IsDir():
+		case info.IsDir():
 			return errors.Join(os.Mkdir(target, 0o755), os.Chmod(target, 0o755))
-		case mode.IsRegular() && mode.Perm()&0o004 != 0:
-			return copyFile(name, target)
 		}
-		return nil
+		return copyFile(name, target)
 	})
 }
 
