@@ -47,9 +47,14 @@ type Config struct {
 	IdleTimeout  time.Duration // an idle sandbox lives so long; 10 minutes
 	MaxLifetime  time.Duration // any sandbox lives so long; 6 hours, or as its credentials
 	FreezeAfter  time.Duration // an idle sandbox is frozen then; negative: never; 50 ms
-	MemoryMB     int           // all sandboxes together may come to use so much; no limit
+	MemoryMB     int           // all sandboxes together may come to use so much, see below; four fifths of what there is
 	OnDemandInit time.Duration // limit of the Init phase; 10 s
 	EndpointPort int           // where AWS_ENDPOINT_URL points to inside; 4566
+
+	// What counts of MemoryMB is each sandbox's whole limit, used or not. An
+	// invocation that needs a new sandbox where there is no room has the one
+	// ended that was idle longest, or waits until one is idle. Negative is no
+	// limit.
 }
 
 // An Engine runs units.
@@ -75,9 +80,12 @@ func New(c Config) *Engine {
 	if c.EndpointPort == 0 {
 		c.EndpointPort = 4566
 	}
+	if c.MemoryMB == 0 {
+		c.MemoryMB = defaultMemoryMB()
+	}
 	return &Engine{c: c, gate: admit.New(c.Concurrency), pool: pool.New(pool.Config{
 		Starts: c.ColdStarts, Idle: c.IdleTimeout, Life: c.MaxLifetime,
-		FreezeAfter: c.FreezeAfter, MemoryMB: c.MemoryMB,
+		FreezeAfter: c.FreezeAfter, MemoryMB: max(c.MemoryMB, 0),
 	})}
 }
 
