@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/awserr"
 	"github.com/mayfly-faas/mayfly/internal/wire"
@@ -94,20 +95,28 @@ func stream(w http.ResponseWriter, r *http.Request, status int, write wire.Strea
 		w.Header().Set("Content-Type", "application/vnd.amazon.eventstream")
 	}
 	w.WriteHeader(status)
-	f := flusher{w, http.NewResponseController(w)}
+	f := flusher{w, http.NewResponseController(w), streamPatience}
 	f.rc.Flush()
-	if err := write(f); err != nil {
+	err := write(f)
+	f.rc.SetWriteDeadline(time.Time{}) // the connection may be used again
+	if err != nil {
 		slog.DebugContext(r.Context(), "answer broke off", "request", wire.RequestID(r.Context()), "cause", err)
 		panic(http.ErrAbortHandler)
 	}
 }
 
+// streamPatience is how long a client may leave a write unread. Who writes
+// holds a sandbox meanwhile.
+const streamPatience = 2 * time.Minute
+
 type flusher struct {
-	w  http.ResponseWriter
-	rc *http.ResponseController
+	w        http.ResponseWriter
+	rc       *http.ResponseController
+	patience time.Duration
 }
 
 func (f flusher) Write(b []byte) (int, error) {
+	f.rc.SetWriteDeadline(time.Now().Add(f.patience)) // not every ResponseWriter has one
 	n, err := f.w.Write(b)
 	if err != nil {
 		return n, err
