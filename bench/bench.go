@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -56,10 +57,27 @@ func newBench(bin, tier string) (*bench, error) {
 	if err := b.server.Start(); err != nil {
 		return nil, err
 	}
-	if err := awaitPort(addr); err != nil {
+	if err := errors.Join(b.awaitHealth("http://"+addr), b.connect()); err != nil {
+		b.close()
 		return nil, err
 	}
-	return b, b.connect()
+	return b, nil
+}
+
+// awaitHealth returns when the server is open: it listens some time before.
+func (b *bench) awaitHealth(url string) error {
+	var err error
+	for range 1000 {
+		var res *http.Response
+		if res, err = b.http.Get(url + "/_mayfly/health"); err == nil {
+			res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return fmt.Errorf("the server does not become healthy: %w", err)
 }
 
 func (b *bench) connect() error {
@@ -111,15 +129,18 @@ func (b *bench) interpreter(family string) (runtime, path string) {
 
 // measure makes every row of one language.
 func (b *bench) measure(l language, cold int, length time.Duration) ([]Row, error) {
-	if err := b.deploy(l); err != nil {
-		return nil, err
+	var rows []Row
+	for _, memory := range []int32{128, 1769} { // the smallest, and one with a whole processor
+		if err := b.deploy(l, memory); err != nil {
+			return nil, err
+		}
+		row, err := b.cold(l, memory, cold)
+		if err != nil {
+			return nil, err
+		}
+		row.print()
+		rows = append(rows, row)
 	}
-	row, err := b.cold(l, cold)
-	if err != nil {
-		return nil, err
-	}
-	row.print()
-	rows := []Row{row}
 	rival, stop, err := b.rival(l)
 	if err != nil {
 		return nil, err
@@ -140,12 +161,16 @@ func (b *bench) target() target {
 	return target{url: b.url + "/2015-03-31/functions/bench/invocations", creds: b.creds, client: b.http, payload: []byte(`{"a":1}`)}
 }
 
-// deploy makes l the function called bench.
-func (b *bench) deploy(l language) error {
+// deploy makes l the function called bench, with that many megabytes.
+func (b *bench) deploy(l language, memory int32) error {
 	ctx := context.Background()
-	b.client.DeleteFunction(ctx, &lambda.DeleteFunctionInput{FunctionName: aws.String("bench")}) // not there the first time
-	_, err := b.client.CreateFunction(ctx, &lambda.CreateFunctionInput{
-		FunctionName: aws.String("bench"), Runtime: types.Runtime(l.runtime), Handler: &l.handler, MemorySize: aws.Int32(1769),
+	_, err := b.client.DeleteFunction(ctx, &lambda.DeleteFunctionInput{FunctionName: aws.String("bench")})
+	var none *types.ResourceNotFoundException
+	if err != nil && !errors.As(err, &none) { // not there the first time
+		return err
+	}
+	_, err = b.client.CreateFunction(ctx, &lambda.CreateFunctionInput{
+		FunctionName: aws.String("bench"), Runtime: types.Runtime(l.runtime), Handler: &l.handler, MemorySize: &memory,
 		Role: aws.String("arn:aws:iam::000000000000:role/bench"), Code: &types.FunctionCode{ZipFile: archive(l.files)}})
 	if err != nil {
 		return err
@@ -162,7 +187,7 @@ func (b *bench) settle() error {
 
 // cold measures first invocations: each after a change of configuration, which
 // ends the sandbox that was warm.
-func (b *bench) cold(l language, n int) (Row, error) {
+func (b *bench) cold(l language, memory int32, n int) (Row, error) {
 	var ms []float64
 	for i := range n {
 		_, err := b.client.UpdateFunctionConfiguration(context.Background(), &lambda.UpdateFunctionConfigurationInput{
@@ -180,8 +205,10 @@ func (b *bench) cold(l language, n int) (Row, error) {
 		ms = append(ms, millis(time.Since(began)))
 	}
 	bare, err := bareStart(l.bare, n)
-	return Row{Name: "cold " + l.runtime, N: n, P50: quantile(ms, .5), P99: quantile(ms, .99), Rival: "start of " + filepath.Base(l.bare[0]),
-		RivalP50: quantile(bare, .5), RivalP99: quantile(bare, .99)}, err
+	if err != nil {
+		return Row{}, err
+	}
+	return newRow(fmt.Sprintf("cold %s %d MB", l.runtime, memory), ms, "start of "+filepath.Base(l.bare[0]), bare), nil
 }
 
 // warm measures invocations by several callers, after a second of warming up,
@@ -196,8 +223,12 @@ func (b *bench) warm(l language, rival target, callers int, length time.Duration
 		return Row{}, err
 	}
 	theirs, theirPerSec, err := rival.load(callers, length)
-	return Row{Name: fmt.Sprintf("warm %s x%d", l.runtime, callers), N: len(ms), P50: quantile(ms, .5), P99: quantile(ms, .99), PerSec: perSec,
-		Rival: fmt.Sprintf("plain HTTP server x%d", callers), RivalP50: quantile(theirs, .5), RivalP99: quantile(theirs, .99), RivalPerSec: theirPerSec}, err
+	if err != nil {
+		return Row{}, err
+	}
+	row := newRow(fmt.Sprintf("warm %s x%d", l.runtime, callers), ms, fmt.Sprintf("plain HTTP server x%d", callers), theirs)
+	row.PerSec, row.RivalPerSec = perSec, theirPerSec
+	return row, nil
 }
 
 // rival starts l's plain HTTP server.

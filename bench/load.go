@@ -76,6 +76,23 @@ func (t target) load(callers int, length time.Duration) (ms []float64, perSec fl
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
+// spread is the lowest and the highest median of five consecutive parts of ms.
+// With several callers the parts are of callers rather than of time.
+func spread(ms []float64) (low, high float64) {
+	const parts = 5
+	if len(ms) < parts {
+		return 0, 0
+	}
+	for i := range parts {
+		m := quantile(slices.Clone(ms[i*len(ms)/parts:(i+1)*len(ms)/parts]), .5)
+		if i == 0 {
+			low = m
+		}
+		low, high = min(low, m), max(high, m)
+	}
+	return low, high
+}
+
 // quantile is the q-th of ms, which it sorts.
 func quantile(ms []float64, q float64) float64 {
 	if len(ms) == 0 {
