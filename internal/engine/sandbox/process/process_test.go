@@ -81,10 +81,11 @@ func serve(dir string) {
 	if err != nil {
 		panic(err)
 	}
-	if _, err := b.Start(context.Background(), sandbox.Command{Args: []string{"/bin/sh", "-c", "sleep 1000 & echo $$; wait"}, Stdout: os.Stdout}); err != nil {
+	r, w := io.Pipe()
+	if _, err := b.Start(context.Background(), sandbox.Command{Args: []string{"/bin/sh", "-c", "sleep 1000 & echo $$; wait"}, Stdout: w}); err != nil {
 		panic(err)
 	}
-	select {}
+	io.Copy(os.Stdout, r) // now that the group is written down; it never ends
 }
 
 func TestSweepEndsWhatADeadServerLeft(t *testing.T) {
