@@ -73,7 +73,10 @@ func pack(dir string) (*archive, error) {
 		case d.IsDir() || rules.MatchesPath(rel):
 			return nil
 		}
-		return a.add(z, dir, rel, d)
+		if err := a.add(z, dir, rel, d); err != nil || a.unzipped <= maxUnzip {
+			return err
+		}
+		return a.check(dir) // at once: the wrong folder may be huge
 	})
 	if err != nil {
 		return nil, err
@@ -89,7 +92,7 @@ func (a *archive) check(dir string) error {
 	hint := "leave out what the function does not need, in " + filepath.Join(dir, ignoreFile)
 	switch {
 	case a.unzipped > maxUnzip:
-		return fail("%s is %s: a function may have %s", dir, size(a.unzipped), size(maxUnzip)).next("%s", hint)
+		return fail("%s has more than %s, which is all that a function may have", dir, size(maxUnzip)).next("%s", hint)
 	case len(a.zip) > maxZip:
 		return fail("%s is %s when zipped: an upload may have %s", dir, size(int64(len(a.zip))), size(maxZip)).next("%s", hint)
 	}
@@ -136,7 +139,7 @@ func (a *archive) add(z *zip.Writer, dir, rel string, d fs.DirEntry) error {
 	if err != nil {
 		return fmt.Errorf("pack %s: %w", name, err)
 	}
-	n, err := io.Copy(w, content)
+	n, err := io.Copy(w, io.LimitReader(content, maxUnzip-a.unzipped+1))
 	if err != nil {
 		return fail("%v", err)
 	}
