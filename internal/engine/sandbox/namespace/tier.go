@@ -26,17 +26,18 @@ type Config struct {
 
 // A Tier makes sandboxes out of namespaces, control groups and seccomp.
 type Tier struct {
-	dir      string
-	name     string // of what the tier makes outside its folder
-	rootless bool   // whether an ordinary user runs us
-	uids     int    // the first of our users
-	log      *slog.Logger
-	image    *os.File // the machine, as an executable
-	null     *os.File
-	filter   []unix.SockFilter
-	groups   groups
-	disks    *disks // nil: /tmp is a tmpfs
-	names    resolver
+	dir       string
+	name      string // of what the tier makes outside its folder
+	rootless  bool   // whether an ordinary user runs us
+	uids      int    // the first of our users
+	log       *slog.Logger
+	image     *os.File // the machine, as an executable
+	null      *os.File
+	filter    []unix.SockFilter
+	groups    groups
+	unlimited []any  // why there are no groups, for the log
+	disks     *disks // nil: /tmp is a tmpfs
+	names     resolver
 
 	reserve *reserve
 
@@ -82,6 +83,7 @@ func New(c Config) (*Tier, error) {
 		}
 		return nil, fmt.Errorf("namespace: this machine does not allow it: %w", err)
 	}
+	t.tell()
 	t.reserve.size = max(c.Reserve, 0)
 	if c.Reserve == 0 {
 		t.reserve.size = 4
@@ -125,11 +127,9 @@ func newTier(c Config) (*Tier, error) {
 	}
 	t.reserve = &reserve{tier: t}
 	t.findGroups()
-	if t.rootless {
-		t.log.Warn("sandboxes without root: functions cannot reach the internet, and what they write to /tmp counts as memory")
-		return t, nil
+	if !t.rootless {
+		t.findDisks()
 	}
-	t.findDisks()
 	return t, nil
 }
 
@@ -149,14 +149,22 @@ func (t *Tier) findGroups() {
 		t.groups = g1
 		return
 	}
-	t.groups = noGroups{}
-	if t.countsByUser() {
+	t.groups, t.unlimited = noGroups{}, []any{"version2", err2, "version1", err1}
+}
+
+// tell says what the sandboxes lack, once it is known that there are any.
+func (t *Tier) tell() {
+	_, none := t.groups.(noGroups)
+	switch {
+	case none && t.countsByUser():
 		t.log.Warn("MEMORY AND CPU OF FUNCTIONS ARE NOT LIMITED: no control groups are delegated to this user "+
-			"(systemd-run --user --scope -p Delegate=yes does it)", "version2", err2, "version1", err1)
-		return
+			"(systemd-run --user --scope -p Delegate=yes does it)", t.unlimited...)
+	case none:
+		t.log.Warn("MEMORY, CPU AND PROCESSES OF FUNCTIONS ARE NOT LIMITED: no control groups that we may use", t.unlimited...)
 	}
-	t.log.Warn("MEMORY, CPU AND PROCESSES OF FUNCTIONS ARE NOT LIMITED: no control groups that we may use",
-		"version2", err2, "version1", err1)
+	if t.rootless {
+		t.log.Warn("sandboxes without root: functions cannot reach the internet, and what they write to /tmp counts as memory")
+	}
 }
 
 // countsByUser tells whether a limit on a user's processes is one on a sandbox's:
