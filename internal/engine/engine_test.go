@@ -122,7 +122,9 @@ func TestReportLine(t *testing.T) {
 		{"memory", []action{next, work(time.Millisecond), outOfMemory},
 			"Duration: 1.00 ms\tBilled Duration: 1 ms\tMemory Size: 256 MB\tMax Memory Used: 36 MB\tStatus: error\tError Type: Runtime.OutOfMemory\n"},
 		{"reported", []action{next, work(time.Millisecond), fail("MyError", "{}"), next},
-			"Duration: 1.00 ms\tBilled Duration: 1 ms\tMemory Size: 256 MB\tMax Memory Used: 36 MB\tStatus: error\tError Type: Function.Unknown\n"},
+			"Duration: 1.00 ms\tBilled Duration: 1 ms\tMemory Size: 256 MB\tMax Memory Used: 36 MB\t\n"},
+		{"reported by name", []action{next, work(time.Millisecond), fail("Runtime.MarshalError", "{}"), next},
+			"Duration: 1.00 ms\tBilled Duration: 1 ms\tMemory Size: 256 MB\tMax Memory Used: 36 MB\tStatus: error\tError Type: Runtime.MarshalError\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			play(t, engine.Config{}, func(t *testing.T, e *engine.Engine, s *stage, u *engine.Unit) {

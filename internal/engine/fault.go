@@ -20,6 +20,7 @@ const (
 	outOfMemory       = "Runtime.OutOfMemory"
 	timedOut          = "Sandbox.Timedout"
 	truncated         = "Runtime.TruncatedResponse"
+	unknown           = "Function.Unknown" // whatever code calls its own errors
 
 	initFailure = "FUNCTION_ERROR_INIT_FAILURE" // as StatusReason of provisioned concurrency
 )
@@ -55,7 +56,7 @@ func reported(f *runtimeapi.Failure) *fault {
 	if kind == "" {
 		var doc struct{ ErrorType string }
 		_ = json.Unmarshal(f.Payload, &doc) // not every runtime posts JSON
-		kind = or(doc.ErrorType, "Function.Unknown")
+		kind = or(doc.ErrorType, unknown)
 	}
 	payload := f.Payload
 	if len(payload) == 0 {
@@ -110,6 +111,10 @@ func (i *instance) inside(path string) string {
 	return path
 }
 
+// own reports whether f is an error that the handler raised, and nothing that
+// the platform has a name for. AWS's REPORT line, in text, is silent about those.
+func (f *fault) own() bool { return f.status == failed && f.logged == unknown }
+
 // failure is f as the caller of the invocation called id sees it.
 func (f *fault) failure(id string) *Failure {
 	if f.payload != nil {
@@ -138,5 +143,5 @@ func scrubbed(kind string) string {
 	case strings.HasPrefix(kind, "Runtime."):
 		return "Runtime.Unknown"
 	}
-	return "Function.Unknown"
+	return unknown
 }

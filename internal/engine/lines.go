@@ -70,7 +70,7 @@ func (in *invocation) reportLine() string {
 	if r.Init > 0 {
 		fmt.Fprintf(&b, "\tInit Duration: %.2f ms", ms(r.Init))
 	}
-	if f := in.verdict(); f != nil {
+	if f := in.verdict(); f != nil && !f.own() {
 		b.WriteString(f.statusFields())
 	} else {
 		b.WriteString("\t")
