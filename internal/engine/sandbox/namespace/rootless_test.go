@@ -28,7 +28,7 @@ func asOrdinary(t *testing.T) bool {
 	if os.Geteuid() != 0 {
 		return false
 	}
-	theWorld(t) // a network to attack
+	theWorld(t)                                      // a network to attack
 	dir, err := os.MkdirTemp("", "mayfly-rootless-") // that of t may not be entered by others
 	if err != nil {
 		t.Fatal(err)
