@@ -4,7 +4,7 @@ GO          ?= go
 VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS     := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-DATA        ?= $(HOME)/.mayfly
+DATA        ?= $(or $(MAYFLY_DATA),$(HOME)/.mayfly)
 RUN_FLAGS   ?=
 FUZZTIME    ?= 10s
 

@@ -7,16 +7,20 @@
 set -euo pipefail
 mayfly=$1 data=$2
 shift 2
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(dirname "$0")
 server=
 
-running() { "$mayfly" list --data "$data" >/dev/null 2>&1; }
+# The default folder goes without saying, in the commands that are printed too.
+folder=(--data "$data")
+[ "$data" != "${MAYFLY_DATA:-$HOME/.mayfly}" ] || folder=()
+
+running() { "$mayfly" list "${folder[@]}" >/dev/null 2>&1; }
 
 # The server has a process group of its own (set -m), so that Ctrl-C reaches this
 # script alone and the server is told once to stop: told twice, it stops at once.
 serve() {
 	set -m
-	"$mayfly" serve --data "$data" "$@" &
+	"$mayfly" serve "${folder[@]}" "$@" &
 	server=$!
 	set +m
 	trap 'exit 130' INT
@@ -39,7 +43,7 @@ stop() {
 
 # The newest Python that the server has; another runtime would do as well.
 python() {
-	"$mayfly" runtimes --data "$data" --json | tr -d ' \n' |
+	"$mayfly" runtimes "${folder[@]}" --json | tr -d ' \n' |
 		grep -oE '"runtime":"python3\.[0-9]+","available":true' | grep -oE 'python3\.[0-9]+' | tail -1 || true
 }
 
@@ -52,9 +56,9 @@ fi
 runtime=$(python)
 if [ -n "$runtime" ]; then
 	echo
-	"$mayfly" deploy "$here/hello" --name hello --runtime "$runtime" --handler app.handler --data "$data"
+	"$mayfly" deploy "$here/hello" --name hello --runtime "$runtime" --handler app.handler "${folder[@]}"
 	echo
-	"$mayfly" invoke hello --event "$here/hello/event.json" --data "$data" 2>&1
+	"$mayfly" invoke hello --event "$here/hello/event.json" "${folder[@]}" 2>&1
 else
 	cat <<END
 
@@ -66,10 +70,10 @@ cat <<END
 
 Mayfly is serving. In another terminal:
 
-  eval "\$($mayfly env --data $data)"
+  eval "\$($mayfly env${folder[*]:+ ${folder[*]}})"
   aws lambda list-functions
   aws lambda invoke --function-name hello --payload fileb://$here/hello/event.json /dev/stdout
-  $mayfly logs hello -f
+  $mayfly logs hello -f ${folder[*]}
   $mayfly init mine --runtime ${runtime:-provided.al2023}
 
 END
