@@ -245,3 +245,28 @@ def handler(event, context):
 		t.Errorf("uid %v, %v processes to be seen", r.doc["uid"], r.doc["pids"])
 	}
 }
+
+// TestProcessTier runs each kind of runtime without isolation, where paths are
+// the host's.
+func TestProcessTier(t *testing.T) {
+	s := start(t, "--tier", "process")
+	if !strings.Contains(s.log.tail(1<<16), "tier=process") {
+		t.Error("the server does not say its tier")
+	}
+	c := lambda.NewFromConfig(s.config())
+	create(t, c, "py", s.pythonRuntime(), "app.handler", zipped(t, map[string]string{"app.py": "import os\ndef handler(e, c): return os.environ['LAMBDA_TASK_ROOT'] == os.getcwd()\n"}))
+	if got := invoke(t, c, "py", "{}"); got != "true" {
+		t.Errorf("LAMBDA_TASK_ROOT is not the working directory: %s", got)
+	}
+	create(t, c, "js", s.nodeRuntime(), "index.handler", zipped(t, map[string]string{"index.mjs": "export const handler = async (e) => e.n + 1\n"}))
+	if got := invoke(t, c, "js", `{"n":1}`); got != "2" {
+		t.Errorf("the Node function says %s", got)
+	}
+	create(t, c, "go", "provided.al2023", "bootstrap", bootstrap(t, "callback"))
+	if got := invoke(t, c, "go", `{"Text":[]}`); !strings.Contains(got, `"caller":"arn:aws:sts::000000000000:assumed-role/e2e/go"`) {
+		t.Errorf("the Go function says %s", got)
+	}
+	if r := run(t, c, "py", `{"x":1}`); !strings.Contains(r.Log, "REPORT RequestId") {
+		t.Errorf("log: %s", r.Log)
+	}
+}
