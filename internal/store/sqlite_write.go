@@ -20,7 +20,7 @@ const (
 	// would on its own.
 	walLimit = 64 << 20
 
-	housekeeping = time.Second // the least time between two looks at the WAL
+	housekeeping = 100 * time.Millisecond // the least time between two looks at the WAL
 )
 
 // A sqliteWriter is the one connection that writes. It is used by the
