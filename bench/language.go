@@ -31,7 +31,9 @@ class H(http.server.BaseHTTPRequestHandler):
         self.send_response(200); self.send_header('Content-Length', str(len(body))); self.end_headers()
         self.wfile.write(body)
     def log_message(self, *a): pass
-http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), H).serve_forever()
+class S(http.server.ThreadingHTTPServer):
+    request_queue_size = 128
+S(('127.0.0.1', int(sys.argv[1])), H).serve_forever()
 `
 	jsServer = `require('http').createServer((q, s) => { q.resume(); q.on('end', () => s.end('{"ok":true}')) }).listen(+process.argv[2], '127.0.0.1')
 `
