@@ -1,6 +1,7 @@
 package function
 
 import (
+	"context"
 	"github.com/mayfly-faas/mayfly/internal/store"
 )
 
@@ -47,4 +48,30 @@ func own(ref Ref) string {
 		return Latest
 	}
 	return ref.Qualifier
+}
+
+// listAttached is a page of what is attached to a function, in the order of
+// qualifiers; missing is the error when there is no function.
+func listAttached[T any](ctx context.Context, r *Registry, kind, name string, p Page, missing error, qualifier func(T) string) (all []T, next string, err error) {
+	ref, err := r.Ref(name, "")
+	if err != nil {
+		return nil, "", err
+	}
+	after, err := p.after()
+	if err != nil {
+		return nil, "", err
+	}
+	err = r.db.View(ctx, func(tx store.Tx) error {
+		there, err := exists(tx, ref.Name)
+		if err != nil {
+			return err
+		}
+		if !there {
+			return missing
+		}
+		all, err = allAttached[T](tx, kind, ref.Name, after, p.limit()+1)
+		return err
+	})
+	all, next = paginate(all, p, qualifier)
+	return all, next, err
 }

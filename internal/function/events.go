@@ -117,27 +117,8 @@ func (r *Registry) Events(ctx context.Context, ref Ref) (ev Events, err error) {
 
 // ListEvents lists them for a function's qualifiers.
 func (r *Registry) ListEvents(ctx context.Context, name string, p Page) (all []Events, next string, err error) {
-	ref, err := r.Ref(name, "")
-	if err != nil {
-		return nil, "", err
-	}
-	after, err := p.after()
-	if err != nil {
-		return nil, "", err
-	}
-	err = r.db.View(ctx, func(tx store.Tx) error {
-		there, err := exists(tx, ref.Name)
-		if err != nil {
-			return err
-		}
-		if !there {
-			return refuse(ErrNotFound, "The function doesn't exist.")
-		}
-		all, err = allAttached[Events](tx, kindEvents, ref.Name, after, p.limit()+1)
-		return err
-	})
-	all, next = paginate(all, p, func(e Events) string { return e.Qualifier })
-	return all, next, err
+	missing := refuse(ErrNotFound, "The function doesn't exist.")
+	return listAttached(ctx, r, kindEvents, name, p, missing, func(e Events) string { return e.Qualifier })
 }
 
 // DeleteEvents removes them.

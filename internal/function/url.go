@@ -147,25 +147,6 @@ func (r *Registry) DeleteURL(ctx context.Context, ref Ref) error {
 
 // URLs lists a function's addresses.
 func (r *Registry) URLs(ctx context.Context, name string, p Page) (all []URL, next string, err error) {
-	ref, err := r.Ref(name, "")
-	if err != nil {
-		return nil, "", err
-	}
-	after, err := p.after()
-	if err != nil {
-		return nil, "", err
-	}
-	err = r.db.View(ctx, func(tx store.Tx) error {
-		there, err := exists(tx, ref.Name)
-		if err != nil {
-			return err
-		}
-		if !there {
-			return refuse(ErrNotFound, "Function does not exist")
-		}
-		all, err = allAttached[URL](tx, kindURL, ref.Name, after, p.limit()+1)
-		return err
-	})
-	all, next = paginate(all, p, func(u URL) string { return u.Qualifier })
-	return all, next, err
+	missing := refuse(ErrNotFound, "Function does not exist")
+	return listAttached(ctx, r, kindURL, name, p, missing, func(u URL) string { return u.Qualifier })
 }
