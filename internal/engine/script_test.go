@@ -240,7 +240,8 @@ func (b *box) Usage() (sandbox.Usage, error) {
 	defer b.stage.mu.Unlock()
 	return b.stage.usage, nil
 }
-func (b *box) ResetUsage() error { return nil }
+func (b *box) ResetUsage() error                                 { return nil }
+func (b *box) Furnish(context.Context, sandbox.Furnishing) error { return nil }
 
 func (b *box) Kill() error {
 	b.mu.Lock()

@@ -8,6 +8,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
 	"syscall"
 	"time"
 )
@@ -40,6 +41,18 @@ type Spec struct {
 	PIDs     int     // processes and threads; 0 is none
 	TmpMB    int     // size of /tmp
 	Outbound bool    // whether the code may reach the world outside the host
+
+	// Late means that Furnish brings the code's mounts and the limits. Until
+	// then nothing but the platform's own code may be started.
+	Late bool
+}
+
+// A Furnishing is what makes a late sandbox the place of one function.
+type Furnishing struct {
+	Mounts   []Mount // beside those of the Spec
+	MemoryMB int     // these three as a Spec has them
+	CPUs     float64
+	PIDs     int
 }
 
 // A Mount shows a host directory or file inside the sandbox, read-only.
@@ -65,6 +78,12 @@ type Sandbox interface {
 	// same file system. A program that cannot be executed is a *fs.PathError
 	// with the operation fork/exec and its path.
 	Start(ctx context.Context, cmd Command) (Process, error)
+
+	// Furnish completes a sandbox that was opened Late, once, while processes
+	// of the platform's own may run in it. They see the mounts at once, and from
+	// then on whatever they become is as confined as if the sandbox had been
+	// opened with all of it.
+	Furnish(ctx context.Context, f Furnishing) error
 
 	// Freeze stops every process from using the CPU until Thaw.
 	Freeze() error
@@ -94,6 +113,32 @@ type Command struct {
 	Dir    string    // working directory inside
 	Stdout io.Writer // each gets what the process writes, in order, never two writes at a time
 	Stderr io.Writer // may equal Stdout: then both arrive in the order written
+
+	// Files are the process's descriptors from 3 on. The caller keeps its own.
+	Files []*os.File
+
+	// From, unless nil, makes the process a fork of a zygote of the same tier:
+	// Args, Env and Dir are not used then.
+	From Zygote
+}
+
+// A Nursery is a Tier that can fork processes from zygotes, each into a
+// sandbox. A tier without it executes every command.
+type Nursery interface {
+	// Zygote starts cmd as a zygote that sees mounts, in a confinement of its
+	// own: it runs only the platform's code, and never a function's. It returns
+	// when the zygote can be forked from.
+	Zygote(ctx context.Context, mounts []Mount, cmd Command) (Zygote, error)
+}
+
+// A Zygote is a process that is forked into sandboxes. What is forked from it
+// outlives it.
+type Zygote interface {
+	// Done is closed when the zygote has ended.
+	Done() <-chan struct{}
+
+	// Close ends the zygote.
+	Close() error
 }
 
 // A Process is one running command. Its methods may be called at any time.

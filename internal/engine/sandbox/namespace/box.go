@@ -218,3 +218,6 @@ func (b *box) Close() error {
 	}
 	return nil
 }
+
+// Furnish completes a late sandbox.
+func (b *box) Furnish(context.Context, sandbox.Furnishing) error { return errors.ErrUnsupported }

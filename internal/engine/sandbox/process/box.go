@@ -252,3 +252,17 @@ func (b *box) Close() error {
 	}
 	return nil
 }
+
+// Furnish adds the mounts; nothing here has limits.
+func (b *box) Furnish(ctx context.Context, f sandbox.Furnishing) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return errClosed
+	}
+	b.mounts = append(b.mounts, f.Mounts...)
+	return nil
+}
