@@ -230,6 +230,25 @@ func (l *lab) wait(c <-chan struct{}) {
 	}
 }
 
+// asleep waits until the process sleeps in its read of the next invocation. A
+// signal that comes between Python's last look for signals and that read is
+// handled only when the read returns: so it is with every blocking call of
+// Python's, on AWS too, where the code is killed before that.
+func (l *lab) asleep() {
+	l.t.Helper()
+	path := fmt.Sprintf("/proc/%d/stat", l.cmd.Process.Pid)
+	for limit := time.Now().Add(patience); time.Now().Before(limit); time.Sleep(time.Millisecond) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return // a system that does not tell
+		}
+		if _, rest, _ := strings.Cut(string(data), ") "); strings.HasPrefix(rest, "S ") {
+			return
+		}
+	}
+	l.t.Fatal("the process does not come to rest")
+}
+
 // exit waits for the process to end, and returns its status.
 func (l *lab) exit() int {
 	l.t.Helper()

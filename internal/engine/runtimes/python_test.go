@@ -251,6 +251,7 @@ def h(event, context):
 			equal(t, "exit status after "+event, l.exit(), status)
 		}
 		l := start(t, py(runtime, code))
+		l.asleep()
 		if err := l.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
