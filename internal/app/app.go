@@ -71,8 +71,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 }
 
 func (a *App) open(ctx context.Context) error {
-	a.server = &http.Server{ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10,
-		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug)}
+	a.server = newServer()
 	for _, step := range []func(context.Context) error{a.openStores, a.openEngine, a.openFunctions} {
 		if err := step(ctx); err != nil {
 			return err
@@ -80,6 +79,12 @@ func (a *App) open(ctx context.Context) error {
 	}
 	a.server.Handler = a.front()
 	return nil
+}
+
+// newServer is the HTTP server, without its handler.
+func newServer() *http.Server {
+	return &http.Server{ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10,
+		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug)}
 }
 
 // path is a path in the data folder.
