@@ -39,6 +39,7 @@ func (f Fault) Party() string {
 // the caller. How it looks on the wire is the protocol's business.
 type Error struct {
 	Code    string
+	Query   string // the code in the query protocol, where it is another; JSON clients of such a service are told both
 	Message string
 	Status  int // HTTP status
 	Fault   Fault

@@ -51,6 +51,9 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	id := uuid.NewString()
 	ctx := WithBaseURL(WithRequestID(r.Context(), id), baseURL(r))
+	if trace := r.Header.Get("X-Amzn-Trace-Id"); trace != "" {
+		ctx = WithTrace(ctx, trace)
+	}
 	r = r.WithContext(ctx)
 	w.Header().Set("Server", "Mayfly")
 	body := &requestBody{ReadCloser: r.Body, conn: http.NewResponseController(w), patience: d.patience}

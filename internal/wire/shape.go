@@ -52,6 +52,7 @@ type Shape struct {
 // A Field is a member of a Shape.
 type Field struct {
 	Name     string // on the wire
+	Form     string // query: what it is called there, mostly Name
 	Where    Where
 	Required bool
 	Index    int // in the Go struct
@@ -65,7 +66,8 @@ type Node struct {
 	Elem   *Node        // of a List, or of a Map's values
 	Shape  *Shape       // of a Struct
 	Member string       // query: what a list's members are called
-	Flat   bool         // query: the list has no element of its own
+	Flat   bool         // query: the list or map has no element of its own
+	Names  [2]string    // query: what a map's keys and values are called
 
 	path      string // as a violation names it: "functionName"
 	sensitive bool
@@ -137,7 +139,22 @@ func (rd reader) field(owner reflect.Type, sf reflect.StructField, tag string, i
 			n.Member = member
 		}
 	}
-	return &Field{Name: name, Where: where, Required: sf.Tag.Get("required") == "true", Index: index, Node: n}
+	f := &Field{Name: name, Form: name, Where: where, Required: sf.Tag.Get("required") == "true", Index: index, Node: n}
+	f.form(sf.Tag.Get("form"))
+	return f
+}
+
+// form reads the tag of a flat member that is called something else in forms:
+// its name, and for a map those of its keys and values.
+func (f *Field) form(tag string) {
+	if tag == "" {
+		return
+	}
+	f.Flat = true
+	f.Form, tag, _ = strings.Cut(tag, ",")
+	if k, v, ok := strings.Cut(tag, ","); ok {
+		f.Names = [2]string{k, v}
+	}
 }
 
 // node reads the type t; its constraints are the tags behind prefix.
@@ -145,7 +162,7 @@ func (rd reader) node(t reflect.Type, tag reflect.StructTag, prefix string) *Nod
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	n := &Node{Go: t, Member: "member", rules: rulesOf(tag, prefix)}
+	n := &Node{Go: t, Member: "member", Names: [2]string{"key", "value"}, rules: rulesOf(tag, prefix)}
 	switch {
 	case t == reflect.TypeFor[Time]():
 		n.Kind = Timestamp

@@ -18,6 +18,7 @@
 //	elem.len, elem.pattern, elem.range, elem.enum    the same for a list's members or a map's values; elem.elem. one deeper
 //	key.len, key.pattern, key.enum                   the same for a map's keys
 //	sensitive:"true"          the value is not repeated in a violation's text
+//	form:"Tag,Key,Value"      query: a flat list's or map's name, and what a map's keys and values are called
 //	list:"member"             query: what a list's members are called, if not "member"; list:",flat" when flattened
 //
 // Their types are *string, *bool, *int32, *int64, *float64, *Time, []byte, []T,
@@ -72,6 +73,7 @@ type Service struct {
 	Version   string   // API version: "2015-03-31"
 	Target    string   // awsJson: prefix of X-Amz-Target: "Logs_20140328"
 	Namespace string   // query: XML namespace
+	URLMember string   // query: the member that is the request's own URL, unless the form says it: "QueueUrl"
 	Paths     []string // REST: path prefixes that are this service's, for requests that name no service otherwise
 	Protocol  Protocol
 	Models    []Model // every operation of the published model
@@ -130,6 +132,7 @@ type (
 	callerKey  struct{}
 	requestKey struct{}
 	baseKey    struct{}
+	traceKey   struct{}
 )
 
 // WithCaller returns ctx with c in it.
@@ -163,4 +166,15 @@ func WithBaseURL(ctx context.Context, url string) context.Context {
 func BaseURL(ctx context.Context) string {
 	u, _ := ctx.Value(baseKey{}).(string)
 	return u
+}
+
+// WithTrace returns ctx with the X-Amzn-Trace-Id that a request came under.
+func WithTrace(ctx context.Context, trace string) context.Context {
+	return context.WithValue(ctx, traceKey{}, trace)
+}
+
+// Trace is the X-Amzn-Trace-Id that ctx's request came under, "" for none.
+func Trace(ctx context.Context) string {
+	s, _ := ctx.Value(traceKey{}).(string)
+	return s
 }

@@ -53,6 +53,7 @@ type shape struct {
 	Pattern    string
 	Flattened  bool
 	Sensitive  bool
+	form       string // its name in forms, see the flag
 }
 
 func main() {
@@ -60,6 +61,8 @@ func main() {
 	pkg := flag.String("pkg", "", "package to write")
 	ops := flag.String("ops", "", "operations whose shapes are wanted, by comma; empty for all")
 	loose := flag.String("loose", "", "shapes whose enum the service checks itself, by comma")
+	forms := flag.String("form", "", "names in forms that the model does not tell: Shape=Name or Shape=Name:Key:Value, by comma")
+	lenient := flag.Bool("lenient", false, "leave it to the service to miss required members")
 	flag.Parse()
 	m, err := read(*file)
 	if err != nil {
@@ -72,6 +75,16 @@ func main() {
 	for s := range strings.SplitSeq(*loose, ",") {
 		if sh := m.Shapes[s]; sh != nil {
 			sh.Enum = nil
+		}
+	}
+	for s := range strings.SplitSeq(*forms, ",") {
+		if name, form, ok := strings.Cut(s, "="); ok && m.Shapes[name] != nil {
+			m.Shapes[name].form = strings.ReplaceAll(form, ":", ",")
+		}
+	}
+	if *lenient {
+		for _, s := range m.Shapes {
+			s.Required = nil
 		}
 	}
 	out, err := m.write(*pkg, want)
@@ -182,6 +195,9 @@ func (m *model) tags(field string, r ref, parent, t *shape) []string {
 	tags = append(tags, m.inner("", t)...)
 	if t.Sensitive {
 		tags = append(tags, `sensitive:"true"`)
+	}
+	if t.form != "" {
+		return append(tags, "form:"+strconv.Quote(t.form))
 	}
 	if t.Type != "list" {
 		return tags

@@ -96,6 +96,9 @@ func (h handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	for k, v := range e.Header {
 		w.Header().Set(k, v)
 	}
+	if e.Query != "" { // https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#aws-protocols-awsquerycompatible-trait
+		w.Header().Set("X-Amzn-Query-Error", e.Query+";"+e.Fault.Party())
+	}
 	send(w, r, e.Status, b)
 }
 

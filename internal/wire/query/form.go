@@ -76,7 +76,7 @@ func (f *form) tree(n *wire.Node) any {
 func (f *form) structure(s *wire.Shape) map[string]any {
 	m := map[string]any{}
 	for _, field := range s.Fields {
-		if kid := f.kids[field.Name]; kid != nil {
+		if kid := f.kids[field.Form]; kid != nil {
 			m[field.Name] = kid.tree(field.Node)
 		}
 	}
@@ -114,7 +114,7 @@ func (f *form) mapping(n *wire.Node) any {
 	}
 	m := map[string]any{}
 	for _, e := range entries.ordered() {
-		key, value := e.kids["key"], e.kids["value"]
+		key, value := e.kids[n.Names[0]], e.kids[n.Names[1]]
 		if key == nil || key.text == nil || value == nil {
 			continue
 		}

@@ -57,6 +57,7 @@ func (h handler) decode(w http.ResponseWriter, r *http.Request) (*wire.Call, ref
 	if err != nil {
 		return nil, none, r, err
 	}
+	h.address(r, values)
 	call, err := h.find(values)
 	if err != nil {
 		return nil, none, r, err
@@ -65,7 +66,7 @@ func (h handler) decode(w http.ResponseWriter, r *http.Request) (*wire.Call, ref
 	if err != nil {
 		return nil, none, r, err
 	}
-	if values, err = verifiedForm(r, values, sent, verified); err != nil {
+	if values, err = h.verifiedForm(r, values, sent, verified); err != nil {
 		return nil, none, r, err
 	}
 	in := call.New()
@@ -111,7 +112,7 @@ func parseForm(r *http.Request, body []byte) (url.Values, error) {
 // verifiedForm is the form of the body that was verified. That is not the one
 // that was sent when it came in chunks: their heads are no part of what is
 // signed, and must not be read as parameters.
-func verifiedForm(r *http.Request, values url.Values, sent, verified []byte) (url.Values, error) {
+func (h handler) verifiedForm(r *http.Request, values url.Values, sent, verified []byte) (url.Values, error) {
 	if r.Method != http.MethodPost || bytes.Equal(sent, verified) {
 		return values, nil
 	}
@@ -119,10 +120,19 @@ func verifiedForm(r *http.Request, values url.Values, sent, verified []byte) (ur
 	if err != nil {
 		return nil, err
 	}
+	h.address(r, again)
 	if again.Get("Action") != values.Get("Action") || again.Get("Version") != values.Get("Version") {
 		return nil, awserr.New(400, "MalformedInput", "The request's Action must not be in chunks.")
 	}
 	return again, nil
+}
+
+// address puts the URL that r was sent to into its form, at a service that
+// reads what a request is about from there.
+func (h handler) address(r *http.Request, values url.Values) {
+	if m := h.table.URLMember; m != "" && !values.Has(m) && len(r.URL.Path) > 1 {
+		values.Set(m, wire.BaseURL(r.Context())+r.URL.Path)
+	}
 }
 
 func isForm(r *http.Request) bool {

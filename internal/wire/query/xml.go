@@ -2,6 +2,7 @@ package query
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"maps"
@@ -37,7 +38,7 @@ func (w *writer) root(name, namespace string) {
 func (w *writer) structure(s *wire.Shape, v reflect.Value) {
 	for _, f := range s.Fields {
 		if value, ok := f.Value(v); ok {
-			w.member(f.Name, f.Node, value)
+			w.member(f.Form, f.Node, value)
 		}
 	}
 }
@@ -83,8 +84,8 @@ func (w *writer) entries(name string, n *wire.Node, v reflect.Value) {
 	}
 	for _, k := range slices.Sorted(maps.Keys(keys)) {
 		w.open(name)
-		w.leaf("key", k)
-		w.member("value", n.Elem, keys[k])
+		w.leaf(n.Names[0], k)
+		w.member(n.Names[1], n.Elem, keys[k])
 		w.close(name)
 	}
 }
@@ -112,7 +113,7 @@ func (h handler) fail(w http.ResponseWriter, r *http.Request, e *awserr.Error) {
 	x.root("ErrorResponse", h.table.Namespace)
 	x.open("Error")
 	x.leaf("Type", e.Fault.Party())
-	x.leaf("Code", e.Code)
+	x.leaf("Code", cmp.Or(e.Query, e.Code))
 	x.leaf("Message", e.Message)
 	for _, k := range slices.Sorted(maps.Keys(e.Members)) {
 		x.leaf(k, fmt.Sprint(e.Members[k]))

@@ -24,7 +24,11 @@ func (form) request(c *Client, m wire.Model, _ *wire.Shape, ms []member) (*http.
 		if e.field != nil {
 			n = e.field.Node
 		}
-		flatten(values, e.name, n, e.value)
+		name := e.name
+		if e.field != nil {
+			name = e.field.Form
+		}
+		flatten(values, name, n, e.value)
 	}
 	r, err := c.newRequest(http.MethodPost, "/", []byte(values.Encode()))
 	if err != nil {
@@ -65,21 +69,25 @@ func flattenMap(values url.Values, name string, n *wire.Node, m map[string]any) 
 	if n != nil && n.Kind == wire.Map {
 		for i, k := range slices.Sorted(maps.Keys(m)) {
 			entry := fmt.Sprintf("%s.entry.%d", name, i+1)
-			values.Set(entry+".key", k)
-			flatten(values, entry+".value", n.Elem, m[k])
+			if n.Flat {
+				entry = fmt.Sprintf("%s.%d", name, i+1)
+			}
+			values.Set(entry+"."+n.Names[0], k)
+			flatten(values, entry+"."+n.Names[1], n.Elem, m[k])
 		}
 		return
 	}
 	for k, e := range m {
 		var elem *wire.Node
+		called := k
 		if n != nil && n.Kind == wire.Struct {
 			for _, f := range n.Shape.Fields {
 				if f.Name == k {
-					elem = f.Node
+					elem, called = f.Node, f.Form
 				}
 			}
 		}
-		flatten(values, name+"."+k, elem, e)
+		flatten(values, name+"."+called, elem, e)
 	}
 }
 
@@ -123,12 +131,14 @@ func (e *element) structure(s *wire.Shape) map[string]any {
 		if f.Kind == wire.List && f.Flat {
 			list := []any{}
 			for i := range e.Children {
-				if e.Children[i].XMLName.Local == f.Name {
+				if e.Children[i].XMLName.Local == f.Form {
 					list = append(list, e.Children[i].tree(f.Elem))
 				}
 			}
 			tree[f.Name] = list
-		} else if c := e.child(f.Name); c != nil {
+		} else if f.Kind == wire.Map && f.Flat {
+			tree[f.Name] = e.entries(f.Form, f.Node)
+		} else if c := e.child(f.Form); c != nil {
 			tree[f.Name] = c.tree(f.Node)
 		}
 	}
@@ -148,15 +158,23 @@ func (e *element) tree(n *wire.Node) any {
 		}
 		return list
 	case wire.Map:
-		m := map[string]any{}
-		for i := range e.Children {
-			if key, value := e.Children[i].child("key"), e.Children[i].child("value"); key != nil && value != nil {
-				m[key.Text] = value.tree(n.Elem)
-			}
-		}
-		return m
+		return e.entries("entry", n)
 	}
 	return wire.Text(e.Text)
+}
+
+// entries reads the children of that name as a map.
+func (e *element) entries(name string, n *wire.Node) map[string]any {
+	m := map[string]any{}
+	for i := range e.Children {
+		if e.Children[i].XMLName.Local != name {
+			continue
+		}
+		if key, value := e.Children[i].child(n.Names[0]), e.Children[i].child(n.Names[1]); key != nil && value != nil {
+			m[key.Text] = value.tree(n.Elem)
+		}
+	}
+	return m
 }
 
 func (form) fault(a Answer) (code, message string) {
