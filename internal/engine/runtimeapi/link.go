@@ -1,6 +1,11 @@
 package runtimeapi
 
-import "net"
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"net"
+)
 
 // A link is a private way to a bootstrap of ours: a stream socket that the
 // process has as descriptor 3 (MAYFLY_LINK names it), instead of HTTP. The states
@@ -25,14 +30,76 @@ import "net"
 //	R  answer: head {"type": media type}, payload; with "large": n in the head
 //	   the payload of n bytes was over the limit and was left out
 //	F  the function failed: head {"type": ...}, the error's JSON
+//	D  as F, but the runtime ends with it, and asks for nothing
 //	S  an answer begins that comes in pieces: head {"type": media type}
 //	C  a piece of it
 //	E  its end: head {}, or {"type": ...} and the error's JSON when it broke off
+//
+// What breaks these rules ends the link, and with it the runtime. An answer on
+// the link is one to the invocation that the link brought.
+const (
+	frameAssign  = 'A'
+	frameInvoke  = 'I'
+	frameBlank   = 'B'
+	frameNext    = 'N'
+	frameNoInit  = 'X'
+	frameAnswer  = 'R'
+	frameFailure = 'F'
+	frameDying   = 'D'
+	frameStream  = 'S'
+	framePiece   = 'C'
+	frameEnd     = 'E'
+)
+
+var errNoLink = errors.New("runtimeapi: no link")
 
 // Attach makes c, a connected stream socket, the way to the runtime that is
 // started next, beside HTTP. The Server closes it with the next Reset or Close.
-func (s *Server) Attach(c net.Conn) { panic("not yet") }
+func (s *Server) Attach(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		c.Close()
+		return
+	}
+	l := newLink(s.run, c)
+	s.run.attach(l)
+	s.serving.Go(l.serve)
+}
+
+// Waiting is closed when the runtime on the link waits for an assignment.
+func (s *Server) Waiting() <-chan struct{} { return s.current().blank }
 
 // Assign gives the runtime on the link its environment. It does not wait for
 // anything: Started tells when it has loaded the function.
-func (s *Server) Assign(env map[string]string) error { panic("not yet") }
+func (s *Server) Assign(env map[string]string) error {
+	l := s.current().linked()
+	if l == nil {
+		return errNoLink
+	}
+	body, err := json.Marshal(struct {
+		Env map[string]string `json:"env"`
+	}{env})
+	if err != nil {
+		return err
+	}
+	frame := binary.LittleEndian.AppendUint32(make([]byte, 0, 5+len(body)), uint32(1+len(body)))
+	return l.write(append(append(frame, frameAssign), body...))
+}
+
+// attach makes l the run's link, in the place of an earlier one.
+func (r *run) attach(l *link) {
+	r.mu.Lock()
+	old := r.link
+	r.link, r.asking = l, nil
+	r.mu.Unlock()
+	if old != nil {
+		old.conn.Close()
+	}
+}
+
+func (r *run) linked() *link {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.link
+}

@@ -8,7 +8,7 @@ import (
 // serveNext is GET /runtime/invocation/next. It blocks until there is one.
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-next
 func (r *run) serveNext(w http.ResponseWriter, req *http.Request) {
-	again, err := r.next()
+	again, err := r.next(nil)
 	if err != nil {
 		write(w, err)
 		return

@@ -99,6 +99,9 @@ func (s *Server) replace(r *run) {
 	s.run = r
 	s.mu.Unlock()
 	close(old.over)
+	if l := old.linked(); l != nil {
+		l.conn.Close()
+	}
 }
 
 // enter counts one more request, and returns the run that it belongs to; nil

@@ -45,11 +45,14 @@ func invalidRequestID() *refusal {
 type run struct {
 	over    chan struct{} // closed when the run is
 	started chan struct{} // closed when the first invocation is asked for, or initFailure is there
+	blank   chan struct{} // closed when the runtime waits for an assignment
 	given   chan *turn    // to a request for the next invocation that waits
 
 	mu          sync.Mutex // guards what follows
 	state       state
 	turn        *turn // the current one; nil between invocations
+	link        *link // nil for none
+	asking      *link // link, while the runtime waits on it for an invocation
 	initFailure *Failure
 }
 
@@ -59,12 +62,13 @@ type turn struct {
 	done   chan struct{} // closed when the runtime asks for more
 	result Result        // guarded by run.mu, but for the sink's fields while it is open
 	sink   sink
+	link   *link // the one that brought it; nil for HTTP
 }
 
 func newRun(s state) *run {
 	return &run{
-		over: make(chan struct{}), started: make(chan struct{}), given: make(chan *turn, 1),
-		state: s,
+		over: make(chan struct{}), started: make(chan struct{}), blank: make(chan struct{}),
+		given: make(chan *turn, 1), state: s,
 	}
 }
 
@@ -76,7 +80,15 @@ func (r *run) begin(c *Call) <-chan struct{} {
 	}
 	r.mu.Lock()
 	r.turn = t
+	if r.asking != nil {
+		t.link, r.asking = r.asking, nil
+		r.state = running
+	}
 	r.mu.Unlock()
+	if t.link != nil {
+		t.link.deliver(t)
+		return t.done
+	}
 	select {
 	case r.given <- t:
 	default:
@@ -104,10 +116,10 @@ func (r *run) end() Result {
 	return t.result
 }
 
-// next is the runtime asking for an invocation: its first, or after an answer.
-// When one runs already the runtime gets it again: the connection that brought
-// it the first time may have been lost.
-func (r *run) next() (again *turn, err *refusal) {
+// next is the runtime asking for an invocation: its first, or after an answer;
+// on l, unless that is nil. When one runs already the runtime gets it again: the
+// connection that brought it the first time may have been lost.
+func (r *run) next(l *link) (again *turn, err *refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch r.state {
@@ -126,6 +138,9 @@ func (r *run) next() (again *turn, err *refusal) {
 		return nil, refuse(r.state, ready)
 	}
 	r.state = ready
+	if l != nil && l == r.link {
+		r.asking = l
+	}
 	return nil, nil
 }
 
@@ -156,6 +171,20 @@ func (r *run) answer(id, attempt string, to state) (*turn, *refusal) {
 	r.state = to
 	t.result.First = time.Now()
 	return t, nil
+}
+
+// answerOn begins the answer, or the error, to what l brought; nil when there is
+// nothing to answer.
+func (r *run) answerOn(l *link, to state) *turn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.turn
+	if t == nil || t.link != l || r.state != running {
+		return nil
+	}
+	r.state = to
+	t.result.First = time.Now()
+	return t
 }
 
 // answered completes t. A turn that has ended meanwhile keeps what End said.
@@ -195,4 +224,17 @@ func (r *run) restore() *refusal {
 	}
 	r.state = restoring
 	return nil
+}
+
+// waits is the runtime saying that it waits for an assignment.
+func (r *run) waits() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-r.blank:
+		return errFrame // it has said so before
+	default:
+		close(r.blank)
+		return nil
+	}
 }

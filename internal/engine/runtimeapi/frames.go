@@ -1,0 +1,322 @@
+package runtimeapi
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	linkBuffer = 4 << 10  // what a link reads ahead: most answers are shorter
+	pieceSize  = 64 << 10 // what it reads at a time of longer ones
+	maxHead    = 32 << 10 // a media type or an error's name, and JSON around it
+
+	// maxCopy is how long a payload may be to be sent in one piece with its head.
+	maxCopy = 16 << 10
+)
+
+// errFrame says that the runtime does not keep to the protocol.
+var errFrame = errors.New("runtimeapi: bad frame")
+
+// pieces are buffers for answers that are longer than a link's own.
+var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
+
+// A link is the server's end of one. One goroutine reads; any may write.
+type link struct {
+	run  *run
+	conn net.Conn
+	in   *bufio.Reader
+
+	stream *turn // the answer that comes in pieces; nil for none
+	full   bool  // it is over the limit
+
+	mu  sync.Mutex // guards out; held while a frame is written
+	out []byte
+}
+
+func newLink(r *run, c net.Conn) *link {
+	return &link{run: r, conn: c, in: bufio.NewReaderSize(c, linkBuffer)}
+}
+
+// serve reads frames until the link ends, or the runtime breaks the rules.
+func (l *link) serve() {
+	defer l.conn.Close() // the runtime ends with it, and who waits for that hears of it
+	for {
+		if err := l.frame(); err != nil {
+			l.broken()
+			return
+		}
+	}
+}
+
+// broken ends an answer that will not become complete.
+func (l *link) broken() {
+	if l.stream != nil {
+		l.run.answered(l.stream, &Failure{Type: "Runtime.TruncatedResponse"})
+	}
+}
+
+// frame reads one frame and does what it says.
+func (l *link) frame() error {
+	prefix, err := l.in.Peek(5)
+	if err != nil {
+		return err
+	}
+	n, kind := int64(binary.LittleEndian.Uint32(prefix))-1, prefix[4]
+	if n < 0 {
+		return errFrame
+	}
+	l.in.Discard(len(prefix)) // is buffered: cannot fail
+	if l.stream != nil {
+		return l.streamed(kind, n)
+	}
+	switch kind {
+	case frameAnswer:
+		return l.answer(n)
+	case frameFailure, frameDying:
+		return l.failure(n, kind == frameFailure)
+	case frameStream:
+		return l.begin(n)
+	case frameNoInit:
+		return l.noInit(n)
+	case frameNext:
+		return errors.Join(empty(n), l.next())
+	case frameBlank:
+		return errors.Join(empty(n), l.run.waits())
+	}
+	return errFrame
+}
+
+func empty(n int64) error {
+	if n != 0 {
+		return errFrame
+	}
+	return nil
+}
+
+// next is the runtime asking for another invocation.
+func (l *link) next() error {
+	again, refused := l.run.next(l)
+	if refused != nil {
+		return refused
+	}
+	if again != nil {
+		return errFrame // it has one already: nothing is lost on a link
+	}
+	return nil
+}
+
+// A head is what a frame says about its payload.
+type head struct {
+	Type  string `json:"type"`
+	Large int64  `json:"large"`
+}
+
+const plainHead = `{"type":"application/json"}`
+
+// head reads the head of a body of n bytes; rest is how long the payload is.
+func (l *link) head(n int64) (h head, rest int64, err error) {
+	var size [4]byte
+	if n < 4 {
+		return h, 0, errFrame
+	}
+	if _, err := io.ReadFull(l.in, size[:]); err != nil {
+		return h, 0, err
+	}
+	long := int64(binary.LittleEndian.Uint32(size[:]))
+	rest = n - 4 - long
+	if rest < 0 || long > maxHead {
+		return h, 0, errFrame
+	}
+	if long == int64(len(plainHead)) {
+		if b, err := l.in.Peek(len(plainHead)); err == nil && string(b) == plainHead {
+			l.in.Discard(len(plainHead)) // is buffered: cannot fail
+			return head{Type: "application/json"}, rest, nil
+		}
+	}
+	b := make([]byte, long)
+	if _, err := io.ReadFull(l.in, b); err != nil {
+		return h, 0, err
+	}
+	if json.Unmarshal(b, &h) != nil {
+		return h, 0, errFrame
+	}
+	return h, rest, nil
+}
+
+// answer reads an answer of one frame.
+func (l *link) answer(n int64) error {
+	h, rest, err := l.head(n)
+	if err != nil {
+		return err
+	}
+	t := l.run.answerOn(l, answering)
+	if t == nil {
+		return errFrame
+	}
+	if limit := t.Limit; limit > 0 && max(h.Large, rest) > limit {
+		l.run.answered(t, tooLarge(limit))
+		return errors.Join(empty(rest), l.next())
+	}
+	l.stream = t // until it is complete
+	t.start(h.Type)
+	if err := l.copy(t, rest); err != nil {
+		return err
+	}
+	l.stream = nil
+	l.run.answered(t, nil)
+	return l.next()
+}
+
+// start tells who waits for the answer that it comes.
+func (t *turn) start(kind string) {
+	if t.Begin != nil {
+		t.sink.begin(func() { t.Begin(kind) })
+	}
+}
+
+// copy moves n bytes to the turn's sink as they come. What the sink has no
+// place for is dropped.
+func (l *link) copy(t *turn, n int64) error {
+	if n <= int64(l.in.Buffered()) {
+		b, _ := l.in.Peek(int(n)) // is buffered: cannot fail
+		l.pour(t, b)
+		l.in.Discard(len(b))
+		return nil
+	}
+	piece := pieces.Get().(*[pieceSize]byte)
+	defer pieces.Put(piece)
+	for n > 0 {
+		m, err := l.in.Read(piece[:min(n, pieceSize)])
+		l.pour(t, piece[:m])
+		n -= int64(m)
+		if err != nil && n > 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *link) pour(t *turn, b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	if _, err := t.sink.Write(b); errors.Is(err, errTooLarge) {
+		l.full = true
+	}
+}
+
+// begin reads the beginning of an answer in pieces.
+func (l *link) begin(n int64) error {
+	h, rest, err := l.head(n)
+	if err := errors.Join(err, empty(rest)); err != nil {
+		return err
+	}
+	t := l.run.answerOn(l, answering)
+	if t == nil {
+		return errFrame
+	}
+	l.stream, l.full = t, false
+	t.start(h.Type)
+	return nil
+}
+
+// streamed reads what comes after that.
+func (l *link) streamed(kind byte, n int64) error {
+	t := l.stream
+	if kind == framePiece {
+		return l.copy(t, n)
+	}
+	if kind != frameEnd {
+		return errFrame
+	}
+	f, err := l.readFailure(n)
+	if err != nil {
+		return err
+	}
+	switch {
+	case l.full:
+		f = tooLarge(t.Limit)
+	case f.Type == "" && len(f.Payload) == 0:
+		f = nil
+	}
+	l.stream = nil
+	l.run.answered(t, f)
+	return l.next()
+}
+
+// failure reads what the runtime reports instead of an answer.
+func (l *link) failure(n int64, goesOn bool) error {
+	t := l.run.answerOn(l, failing)
+	if t == nil {
+		return errFrame
+	}
+	f, err := l.readFailure(n)
+	l.run.answered(t, f)
+	if err != nil || !goesOn {
+		return err
+	}
+	return l.next()
+}
+
+// noInit reads the runtime's report that it cannot start.
+func (l *link) noInit(n int64) error {
+	if refused := l.run.failInit(); refused != nil {
+		return refused
+	}
+	f, err := l.readFailure(n)
+	l.run.failedInit(f)
+	return err
+}
+
+// readFailure reads a report of n bytes. It keeps what it got of one that is cut
+// short.
+func (l *link) readFailure(n int64) (*Failure, error) {
+	h, rest, err := l.head(n)
+	if err == nil && rest > maxError {
+		err = errFrame
+	}
+	if err != nil {
+		return &Failure{}, err
+	}
+	body, err := io.ReadAll(io.LimitReader(l.in, rest))
+	if err == nil && int64(len(body)) < rest {
+		err = io.ErrUnexpectedEOF
+	}
+	return &Failure{h.Type, body}, err
+}
+
+// write sends a frame.
+func (l *link) write(frame []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, err := l.conn.Write(frame)
+	return err
+}
+
+// deliver sends t to the runtime. It waits while the runtime does not read, but
+// not after the deadline, when nobody wants an answer any more. When it cannot
+// be sent the link ends, and with it the runtime.
+func (l *link) deliver(t *turn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !t.Deadline.IsZero() {
+		l.conn.SetWriteDeadline(t.Deadline.Add(time.Second)) // the engine comes first
+	}
+	var err error
+	l.out = appendInvocation(l.out[:0], t)
+	if len(t.Payload) <= maxCopy {
+		l.out = append(l.out, t.Payload...)
+		_, err = l.conn.Write(l.out)
+	} else {
+		_, err = (&net.Buffers{l.out, t.Payload}).WriteTo(l.conn)
+	}
+	if err != nil {
+		l.conn.Close()
+	}
+}
