@@ -1,136 +1,141 @@
 package main
 
 import (
+	"archive/zip"
+	"bytes"
+	"embed"
+	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
-	"time"
 )
 
-// A language is one runtime with its code, its bare start and its plain server.
+//go:embed functions rivals
+var sources embed.FS
+
+// A language is a runtime with its function and its rivals.
 type language struct {
+	name             string // "python"
 	runtime, handler string
 	files            map[string]string // of the function; a leading + is executable
-	bare             []string          // starts the interpreter and ends it
-	serve            []string          // a plain HTTP server; gets the port as its last argument
+	bare             []string          // starts the interpreter, or a program, and ends it
+	plain            []rival           // plain HTTP servers, the fastest first
+	interpreter      string
 }
 
-const (
-	pyHandler = "def handler(event, context):\n    return {'ok': True}\n"
-	jsHandler = "exports.handler = async () => ({ok: true})\n"
-
-	pyServer = `import http.server, sys
-class H(http.server.BaseHTTPRequestHandler):
-    protocol_version = 'HTTP/1.1'
-    disable_nagle_algorithm = True
-    def do_POST(self):
-        self.rfile.read(int(self.headers['Content-Length']))
-        body = b'{"ok": true}'
-        self.send_response(200); self.send_header('Content-Length', str(len(body))); self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *a): pass
-class S(http.server.ThreadingHTTPServer):
-    request_queue_size = 128
-S(('127.0.0.1', int(sys.argv[1])), H).serve_forever()
-`
-	jsServer = `require('http').createServer((q, s) => { q.resume(); q.on('end', () => s.end('{"ok":true}')) }).listen(+process.argv[2], '127.0.0.1')
-`
-	goHandler = `package main
-
-import (
-	"context"
-
-	"github.com/aws/aws-lambda-go/lambda"
-)
-
-func main() {
-	lambda.Start(func(context.Context, any) (map[string]bool, error) { return map[string]bool{"ok": true}, nil })
+// A rival is a program that is measured beside Mayfly.
+type rival struct {
+	name    string
+	command []string // gets its port as the last argument
 }
-`
-	goServer = `package main
-
-import (
-	"io"
-	"net/http"
-	"os"
-)
-
-func main() {
-	if len(os.Args) < 2 {
-		return
-	}
-	http.ListenAndServe("127.0.0.1:"+os.Args[1], http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
-		io.WriteString(w, "{\"ok\":true}")
-	}))
-}
-`
-)
 
 // languages are those that this machine has, each with the interpreter that
-// Mayfly itself would use.
-func (b *bench) languages() []language {
-	var ls []language
-	if r, path := b.interpreter("python"); r != "" {
-		file := b.write("server.py", pyServer)
-		ls = append(ls, language{r, "app.handler", map[string]string{"app.py": pyHandler}, []string{path, "-c", "pass"}, []string{path, file}})
+// Mayfly itself uses.
+func (l *lab) languages() ([]*language, error) {
+	var found []*language
+	if runtime, path := l.interpreter("python"); path != "" {
+		found = append(found, &language{name: "python", runtime: runtime, handler: "app.handler", interpreter: path,
+			files: map[string]string{"app.py": source("functions/app.py")}, bare: []string{path, "-c", "pass"},
+			plain: []rival{{"asyncio on a socket", []string{path, l.file("rivals/floor.py")}}, {"http.server, threads", []string{path, l.file("rivals/httpserver.py")}}}})
 	}
-	if r, path := b.interpreter("nodejs"); r != "" {
-		file := b.write("server.js", jsServer)
-		ls = append(ls, language{r, "index.handler", map[string]string{"index.js": jsHandler}, []string{path, "-e", "0"}, []string{path, file}})
+	if runtime, path := l.interpreter("nodejs"); path != "" {
+		found = append(found, &language{name: "node", runtime: runtime, handler: "index.handler", interpreter: path,
+			files: map[string]string{"index.js": source("functions/index.js")}, bare: []string{path, "-e", "0"},
+			plain: []rival{{"node:http", []string{path, l.file("rivals/plain.js")}}}})
 	}
-	handler, err1 := b.compile("handler", goHandler)
-	server, err2 := b.compile("server", goServer)
-	if err1 != nil || err2 != nil {
-		fmt.Fprintln(os.Stderr, "no Go rows:", err1, err2)
-		return ls
+	bin := func(path, name string) string { return l.compile(path, name) }
+	bootstrap, plain, hello := bin("functions/answer", "bootstrap"), bin("rivals/plain", "plain"), bin("rivals/hello", "hello")
+	code, err := os.ReadFile(bootstrap)
+	if l.err != nil || err != nil {
+		return nil, fmt.Errorf("compile the Go programs: %w", firstError(l.err, err))
 	}
-	code, err := os.ReadFile(handler)
-	if err != nil {
-		return ls
-	}
-	return append(ls, language{"provided.al2023", "bootstrap", map[string]string{"+bootstrap": string(code)}, []string{server}, []string{server}})
+	l.raw = rival{"raw", []string{plain, "raw"}}
+	return append(found, &language{name: "go", runtime: "provided.al2023", handler: "bootstrap", files: map[string]string{"+bootstrap": string(code)},
+		bare: []string{hello}, plain: []rival{{"net/http", []string{plain, "http"}}}}), nil
 }
 
-// write puts text into a file of the bench's folder.
-func (b *bench) write(name, text string) string {
-	p := filepath.Join(b.dir, name)
-	if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
+func firstError(errs ...error) error {
+	return errs[max(0, slices.IndexFunc(errs, func(e error) bool { return e != nil }))]
+}
+
+// interpreter is the newest runtime of a family that the server has, and the
+// program that it runs.
+func (l *lab) interpreter(family string) (runtime, path string) {
+	out, err := exec.Command(l.bin, "runtimes", "--data", l.dir, "--json").Output()
+	if err != nil {
+		return "", ""
+	}
+	var list []struct {
+		Runtime, Interpreter string
+		Available            bool
+	}
+	if json.Unmarshal(out, &list) != nil {
+		return "", ""
+	}
+	for _, r := range list {
+		if r.Available && strings.HasPrefix(r.Runtime, family) {
+			runtime, path = r.Runtime, r.Interpreter
+		}
+	}
+	return runtime, path
+}
+
+// source is the text of an embedded file, which is there.
+func source(path string) string {
+	text, err := sources.ReadFile(path)
+	if err != nil {
 		panic(err)
 	}
+	return string(text)
+}
+
+// file writes an embedded file into the lab's folder.
+func (l *lab) file(path string) string {
+	p := filepath.Join(l.tmp, filepath.Base(path))
+	l.keep(os.WriteFile(p, []byte(source(path)), 0o644))
 	return p
 }
 
-// compile builds a Go program inside this module, where its imports resolve.
-func (b *bench) compile(name, text string) (string, error) {
-	dir, err := os.MkdirTemp("bench", name+"-*")
-	if err != nil {
-		return "", err
-	}
-	defer os.RemoveAll(dir)
-	if err := os.WriteFile(filepath.Join(dir, "main.go"), []byte(text), 0o644); err != nil {
-		return "", err
-	}
-	out := filepath.Join(b.dir, name)
-	c := exec.Command("go", "build", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", out, "./"+dir)
+// compile builds one of the bench's Go programs, static.
+func (l *lab) compile(path, name string) string {
+	out := filepath.Join(l.tmp, name)
+	c := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", out, "./bench/"+path)
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := c.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, text)
+		l.keep(fmt.Errorf("%w: %s", err, text))
 	}
-	return out, nil
+	return out
 }
 
-// bareStart runs cmd n times and returns each run's milliseconds.
-func bareStart(cmd []string, n int) ([]float64, error) {
-	var ms []float64
-	for range n {
-		began := time.Now()
-		if out, err := exec.Command(cmd[0], cmd[1:]...).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("%s: %w: %s", strings.Join(cmd, " "), err, out)
-		}
-		ms = append(ms, millis(time.Since(began)))
+// keep remembers the first error.
+func (l *lab) keep(err error) {
+	if l.err == nil {
+		l.err = err
 	}
-	return ms, nil
+}
+
+// archive zips files; one more, with fresh as its text, makes the code new.
+func archive(files map[string]string, fresh string) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	add := func(name, text string) {
+		h := &zip.FileHeader{Name: strings.TrimPrefix(name, "+"), Method: zip.Deflate}
+		h.SetMode(0o644)
+		if strings.HasPrefix(name, "+") {
+			h.SetMode(0o755)
+		}
+		if w, err := z.CreateHeader(h); err == nil { // memory never fails
+			io.WriteString(w, text)
+		}
+	}
+	for name, text := range files {
+		add(name, text)
+	}
+	add("fresh.txt", fresh)
+	z.Close()
+	return b.Bytes()
 }

@@ -1,103 +1,101 @@
 package main
 
 import (
-	"bytes"
-	"fmt"
-	"io"
-	"net/http"
-	"slices"
+	"context"
+	"errors"
 	"sync"
 	"time"
-
-	"github.com/mayfly-faas/mayfly/internal/wire/sigv4"
 )
 
-// A target is something that answers a POST. Mayfly and the rival get the very
-// same signed request from the same client, so its cost is in both.
-type target struct {
-	url     string
-	creds   sigv4.Credentials
-	client  *http.Client
-	payload []byte
+// windows is in how many parts a load's throughput is counted.
+const windows = 10
+
+// A worker makes the n-th request of its caller. It must check the answer.
+type worker func(n uint64) error
+
+// A tally is what a load saw.
+type tally struct {
+	ms     []float64 // each request's time
+	perSec []float64 // in each window
+	took   time.Duration
 }
 
-// hit makes one request and wants a 200 without a function error.
-func (t target) hit() error {
-	r, err := http.NewRequest("POST", t.url, bytes.NewReader(t.payload))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	sigv4.Sign(r, t.payload, t.creds, "us-east-1", "lambda", time.Now())
-	res, err := t.client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		return err
-	}
-	if res.StatusCode != 200 || res.Header.Get("X-Amz-Function-Error") != "" {
-		return fmt.Errorf("%s: %s %s", t.url, res.Status, body)
-	}
-	return nil
+func (t *tally) add(u tally) {
+	t.ms = append(t.ms, u.ms...)
+	t.perSec = append(t.perSec, u.perSec...)
+	t.took += u.took
 }
 
-// load lets callers hit t for a while; it returns each request's milliseconds
-// and how many there were in a second.
-func (t target) load(callers int, length time.Duration) (ms []float64, perSec float64, err error) {
-	var (
-		mu sync.Mutex // guards ms and err
-		wg sync.WaitGroup
-	)
+func (t tally) measure(name string) Measure {
+	m := measureOf(name, t.ms)
+	m.PerSec = throughput(t.perSec)
+	return m
+}
+
+// load lets every worker make requests, one after the other, for so long. The
+// first error ends it all.
+func load(ctx context.Context, workers []worker, length time.Duration) (tally, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	samples := make([][]float64, len(workers))
+	ended := make([][windows]int, len(workers))
+	var wg sync.WaitGroup
 	start := time.Now()
-	for range callers {
+	for i, work := range workers {
 		wg.Go(func() {
-			var mine []float64
-			for time.Since(start) < length {
+			for n := uint64(0); ctx.Err() == nil; n++ {
 				began := time.Now()
-				if e := t.hit(); e != nil {
-					mu.Lock()
-					err = e
-					mu.Unlock()
+				if began.Sub(start) >= length {
 					return
 				}
-				mine = append(mine, millis(time.Since(began)))
+				if err := work(n); err != nil {
+					cancel(err)
+					return
+				}
+				now := time.Now()
+				samples[i] = append(samples[i], millis(now.Sub(began)))
+				if w := int(now.Sub(start) * windows / length); w < windows {
+					ended[i][w]++
+				}
 			}
-			mu.Lock()
-			ms = append(ms, mine...)
-			mu.Unlock()
 		})
 	}
 	wg.Wait()
-	return ms, float64(len(ms)) / time.Since(start).Seconds(), err
+	return sumUp(samples, ended, time.Since(start), length), context.Cause(ctx)
 }
 
-func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-// spread is the lowest and the highest median of five consecutive parts of ms.
-// With several callers the parts are of callers rather than of time.
-func spread(ms []float64) (low, high float64) {
-	const parts = 5
-	if len(ms) < parts {
-		return 0, 0
+func sumUp(samples [][]float64, ended [][windows]int, took, length time.Duration) tally {
+	t := tally{took: took}
+	for _, s := range samples {
+		t.ms = append(t.ms, s...)
 	}
-	for i := range parts {
-		m := quantile(slices.Clone(ms[i*len(ms)/parts:(i+1)*len(ms)/parts]), .5)
-		if i == 0 {
-			low = m
+	for w := range windows {
+		n := 0
+		for i := range ended {
+			n += ended[i][w]
 		}
-		low, high = min(low, m), max(high, m)
+		t.perSec = append(t.perSec, float64(n)*windows/length.Seconds())
 	}
-	return low, high
+	return t
 }
 
-// quantile is the q-th of ms, which it sorts.
-func quantile(ms []float64, q float64) float64 {
-	if len(ms) == 0 {
-		return 0
+// together lets every worker make one request at the same moment, and says how
+// long each took and how long all did. Errors are of the requests that failed.
+func together(workers []worker) (ms []float64, all time.Duration, err error) {
+	ms = make([]float64, len(workers))
+	errs := make([]error, len(workers))
+	begin := make(chan struct{})
+	var wg sync.WaitGroup
+	for i, work := range workers {
+		wg.Go(func() {
+			<-begin
+			began := time.Now()
+			errs[i] = work(0)
+			ms[i] = millis(time.Since(began))
+		})
 	}
-	slices.Sort(ms)
-	return ms[min(len(ms)-1, int(q*float64(len(ms))))]
+	start := time.Now()
+	close(begin)
+	wg.Wait()
+	return ms, time.Since(start), errors.Join(errs...)
 }

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A call is a POST that is made many times: its head but for what differs from
+// one request to the next (date, signature, length), ready to be copied.
+type call struct {
+	head                          []byte // request line and headers
+	beforeDate, afterDate, signed string // of the canonical request
+}
+
+// newCall prepares a POST of path and query (as they are sent) to host, with
+// headers (lower-case names).
+func newCall(host, path, query string, headers map[string]string) *call {
+	names := []string{"host", "x-amz-date"}
+	for name := range headers {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	c := &call{signed: strings.Join(names, ";")}
+	line := path
+	if query != "" {
+		line += "?" + query
+	}
+	head := "POST " + line + " HTTP/1.1\r\nHost: " + host + "\r\n"
+	canonical := "POST\n" + path + "\n" + query + "\n"
+	for _, name := range names {
+		switch name {
+		case "host":
+			canonical += "host:" + host + "\n"
+		case "x-amz-date":
+			c.beforeDate, canonical = canonical+"x-amz-date:", "\n"
+		default:
+			canonical += name + ":" + headers[name] + "\n"
+			head += name + ": " + headers[name] + "\r\n"
+		}
+	}
+	c.head, c.afterDate = []byte(head), canonical+"\n"+c.signed+"\n"
+	return c
+}
+
+// invoke is the call of a function, synchronous unless headers say otherwise.
+func invoke(host, function, qualifier string, headers map[string]string) *call {
+	query := ""
+	if qualifier != "" {
+		query = "Qualifier=" + qualifier
+	}
+	return newCall(host, "/2015-03-31/functions/"+function+"/invocations", query, headers)
+}
+
+// A client is one connection that is kept, for one request at a time. It does
+// what a request needs and no more: no pool, no header maps, no allocation.
+type client struct {
+	host string
+	sign *signer
+	conn net.Conn
+	in   *bufio.Reader
+	out  []byte
+	body []byte
+}
+
+// dial connects to host; sign signs for this client alone.
+func dial(host string, sign *signer) (*client, error) {
+	conn, err := net.Dial("tcp", host)
+	if err != nil {
+		return nil, err
+	}
+	return &client{host: host, sign: sign, conn: conn, in: bufio.NewReaderSize(conn, 32<<10)}, nil
+}
+
+func (c *client) close() { c.conn.Close() }
+
+// An answer is a response; Body lasts until the client's next request.
+type answer struct {
+	Status        int
+	FunctionError bool
+	Log           string // base64 of the tail, when asked for
+	Body          []byte
+}
+
+var errFunction = errors.New("the function failed")
+
+// post sends body to what to names, signed, and reads the answer.
+func (c *client) post(to *call, body []byte) (answer, error) {
+	c.sign.at(time.Now())
+	b := append(c.out[:0], to.head...)
+	b = append(b, "X-Amz-Date: "...)
+	b = append(b, c.sign.date...)
+	b = append(b, "\r\nAuthorization: "...)
+	b = c.sign.appendAuthorization(b, to, body)
+	b = append(b, "\r\nContent-Length: "...)
+	b = strconv.AppendInt(b, int64(len(body)), 10)
+	b = append(b, "\r\n\r\n"...)
+	b = append(b, body...)
+	c.out = b
+	if _, err := c.conn.Write(b); err != nil {
+		return answer{}, err
+	}
+	return c.read()
+}
+
+// mustAnswer is post for a call that must succeed.
+func (c *client) mustAnswer(to *call, body []byte) ([]byte, error) {
+	a, err := c.post(to, body)
+	switch {
+	case err != nil:
+		return nil, err
+	case a.Status/100 != 2:
+		return nil, fmt.Errorf("status %d: %.300s", a.Status, a.Body)
+	case a.FunctionError:
+		return nil, fmt.Errorf("%w: %.300s", errFunction, a.Body)
+	}
+	return a.Body, nil
+}
+
+func (c *client) read() (answer, error) {
+	line, err := c.in.ReadSlice('\n')
+	if err != nil {
+		return answer{}, err
+	}
+	if len(line) < 12 {
+		return answer{}, fmt.Errorf("not a status line: %q", line)
+	}
+	var a answer
+	if a.Status, err = strconv.Atoi(string(line[9:12])); err != nil {
+		return answer{}, fmt.Errorf("not a status line: %q", line)
+	}
+	length, err := c.readHead(&a)
+	if err != nil {
+		return answer{}, err
+	}
+	if length < 0 {
+		err = c.readChunks()
+	} else {
+		c.body = slices.Grow(c.body[:0], length)[:length]
+		_, err = io.ReadFull(c.in, c.body)
+	}
+	a.Body = c.body
+	return a, err
+}
+
+// readHead reads headers; the length is -1 for a body in chunks.
+func (c *client) readHead(a *answer) (length int, err error) {
+	for {
+		line, err := c.in.ReadSlice('\n')
+		if err != nil {
+			return 0, err
+		}
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) == 0 {
+			return length, nil
+		}
+		name, value, _ := bytes.Cut(line, []byte(": "))
+		switch {
+		case bytes.EqualFold(name, []byte("content-length")):
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return 0, err
+			}
+		case bytes.EqualFold(name, []byte("transfer-encoding")):
+			length = -1
+		case bytes.EqualFold(name, []byte("x-amz-function-error")):
+			a.FunctionError = true
+		case bytes.EqualFold(name, []byte("x-amz-log-result")):
+			a.Log = string(value)
+		}
+	}
+}
+
+func (c *client) readChunks() error {
+	c.body = c.body[:0]
+	for {
+		line, err := c.in.ReadSlice('\n')
+		if err != nil {
+			return err
+		}
+		n, err := strconv.ParseUint(string(bytes.TrimRight(line, "\r\n")), 16, 31)
+		if err != nil {
+			return fmt.Errorf("not the length of a chunk: %q", line)
+		}
+		at := len(c.body)
+		c.body = slices.Grow(c.body, int(n))[:at+int(n)]
+		if _, err := io.ReadFull(c.in, c.body[at:]); err != nil {
+			return err
+		}
+		if _, err := c.in.Discard(2); err != nil || n == 0 {
+			return err
+		}
+	}
+}

@@ -1,0 +1,10 @@
+// A plain server in Node.js. It answers what it is sent.
+require('http').createServer((request, response) => {
+  const parts = []
+  request.on('data', (part) => parts.push(part))
+  request.on('end', () => {
+    const body = Buffer.concat(parts)
+    response.writeHead(200, { 'Content-Length': body.length })
+    response.end(body)
+  })
+}).listen(+process.argv[2], '127.0.0.1', 512)

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A Verdict says whether a promise holds in this run.
+type Verdict struct {
+	Promise string
+	Passed  bool
+	Figures string
+}
+
+func (v Verdict) String() string {
+	word := "FAIL"
+	if v.Passed {
+		word = "PASS"
+	}
+	return fmt.Sprintf("%s  %s: %s", word, v.Promise, v.Figures)
+}
+
+// A judge reads rows; a promise of which the rows are missing is not judged.
+type judge struct {
+	report   *Report
+	verdicts []Verdict
+}
+
+// verdicts are of all promises that the report has rows for.
+func verdicts(r *Report) []Verdict {
+	j := &judge{report: r}
+	for _, c := range []struct {
+		lang  string
+		bound float64
+	}{{"python", .35}, {"node", .2}, {"go", 8}} {
+		j.cold(c.lang, c.bound)
+	}
+	for _, lang := range []string{"python", "node", "go"} {
+		j.warm(lang)
+	}
+	for _, lang := range []string{"python", "node", "go"} {
+		j.burst("burst/callers/" + lang)
+		j.burst("burst/functions/" + lang)
+	}
+	j.zipf()
+	j.memory("python", 600)
+	j.memory("node", 120)
+	return j.verdicts
+}
+
+func (j *judge) say(passed bool, promise, figures string, args ...any) {
+	j.verdicts = append(j.verdicts, Verdict{promise, passed, fmt.Sprintf(figures, args...)})
+}
+
+// cold: p50 of the whole request beside the bare start to exit.
+func (j *judge) cold(lang string, bound float64) {
+	row, ok := j.report.row("cold/" + lang)
+	if !ok {
+		return
+	}
+	ours, bare := row.Ours.P50.Value, row.Rivals[0].P50.Value
+	j.say(ours <= bound*bare, fmt.Sprintf("cold %s at most %.2f of the bare start", lang, bound), "%.2f (%.2f ms, bare %.2f ms)", ours/bare, ours, bare)
+}
+
+// warm: latency of one caller beside the fastest plain server, throughput at 32
+// callers, and beside serverless-offline.
+func (j *judge) warm(lang string) {
+	if row, ok := j.report.row("warm/" + lang + "/1"); ok {
+		ours, floor := row.Ours.P50.Value, row.Rivals[0].P50.Value
+		j.say(ours <= 2*floor, "warm "+lang+", one caller, p50 at most 2 times a plain server's", "%.2f (%.3f ms, %s %.3f ms)", ours/floor, ours, row.Rivals[0].Name, floor)
+	}
+	row, ok := j.report.row("warm/" + lang + "/32")
+	if !ok {
+		return
+	}
+	rate := row.Ours.PerSec.Value
+	j.say(rate > 5000, "warm "+lang+", 32 callers, above 5000/s", "%.0f/s", rate)
+	for _, r := range row.Rivals {
+		if strings.HasPrefix(r.Name, "serverless-offline") {
+			j.say(rate >= 2.5*r.PerSec.Value, "warm "+lang+", 32 callers, at least 2.5 times serverless-offline", "%.2f (%.0f/s, %.0f/s)", rate/r.PerSec.Value, rate, r.PerSec.Value)
+		}
+	}
+}
+
+// burst: everybody is answered within the time that as many single cold starts
+// take on all processors.
+func (j *judge) burst(id string) {
+	row, ok := j.report.row(id)
+	if !ok {
+		return
+	}
+	bound, ok := row.fact("bound: 100 single cold starts on all processors")
+	if !ok {
+		return
+	}
+	slowest, _ := row.fact("all answered, slowest burst")
+	j.say(slowest <= bound && row.Ours.P99.Value <= bound, id+", all answered within 100 single cold starts / processors", "%.0f ms, p99 %.0f ms, bound %.0f ms", slowest, row.Ours.P99.Value, bound)
+}
+
+// zipf: many functions keep four fifths of one function's throughput, in four
+// fifths of the memory.
+func (j *judge) zipf() {
+	row, ok := j.report.row("zipf/python")
+	if !ok {
+		return
+	}
+	ours, one := row.Ours.PerSec.Value, row.Rivals[0].PerSec.Value
+	j.say(ours >= .8*one, "Zipf traffic within 20 % of one function's throughput", "%.2f (%.0f/s, %.0f/s)", ours/one, ours, one)
+	charge, _ := row.fact("charge of all sandboxes")
+	all, _ := row.fact("memory of the machine")
+	j.say(charge <= .8*all, "memory under Zipf traffic within the budget", "%.0f of %.0f MiB", charge, .8*all)
+}
+
+func (j *judge) memory(lang string, least float64) {
+	row, ok := j.report.row("memory/" + lang)
+	if !ok {
+		return
+	}
+	n, _ := row.fact("sandboxes in one GiB")
+	j.say(n >= least, fmt.Sprintf("at least %.0f idle %s sandboxes in one GiB", least, lang), "%.0f", n)
+}
