@@ -115,8 +115,8 @@ func (a *App) openStores(ctx context.Context) error {
 	return a.openMeter(ctx)
 }
 
-// openMeter keeps usage in a database of its own: a commit for each invocation
-// is written but not fsynced, so it survives kill -9 and costs no disk flush.
+// openMeter keeps usage in a database of its own, and what is not there yet in
+// journals beside it: see meter.Meter.
 func (a *App) openMeter(ctx context.Context) error {
 	prices, err := meter.LoadPrices(a.path("prices.json"))
 	if errors.Is(err, os.ErrNotExist) {
@@ -125,12 +125,14 @@ func (a *App) openMeter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	db, err := store.OpenSQLite(a.path("usage.db"), store.Options{Sync: store.Normal})
+	db, err := store.OpenSQLite(a.path("usage.db"), store.Options{Sync: store.Full})
 	if err != nil {
 		return err
 	}
 	a.onClose(func(context.Context) error { return db.Close() })
-	a.meter, err = meter.Open(ctx, db, prices)
+	if a.meter, err = meter.Open(ctx, db, a.path("usage"), prices); err == nil {
+		a.onClose(func(context.Context) error { return a.meter.Close() })
+	}
 	return err
 }
 

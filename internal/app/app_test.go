@@ -135,7 +135,7 @@ func TestPrivateEndpoints(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	a, c := open(t, Config{Data: t.TempDir()})
-	err := a.meter.Add(t.Context(), meter.Use{At: time.Date(2026, 11, 5, 1, 0, 0, 0, time.UTC), Function: "arn:f", Version: "1", Arch: "x86_64", BilledMS: 3, MemoryMB: 128, TmpMB: 512})
+	err := a.meter.Add(meter.Use{At: time.Date(2026, 11, 5, 1, 0, 0, 0, time.UTC), Function: "arn:f", Version: "1", Arch: "x86_64", BilledMS: 3, MemoryMB: 128, TmpMB: 512})
 	if err != nil {
 		t.Fatal(err)
 	}

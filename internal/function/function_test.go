@@ -124,7 +124,7 @@ func (r *rig) start() {
 	r.must(err)
 	codes, err := code.Open(filepath.Join(r.dir, "code"))
 	r.must(err)
-	r.usage, err = meter.Open(r.Context(), db, meter.DefaultPrices())
+	r.usage, err = meter.Open(r.Context(), db, filepath.Join(r.dir, "usage"), meter.DefaultPrices())
 	r.must(err)
 	book, err := identity.Open(r.Context(), db, testAccount)
 	r.must(err)
@@ -139,7 +139,7 @@ func (r *rig) stop() {
 	if r.Registry == nil {
 		return
 	}
-	if err := errors.Join(r.Close(), r.db.Close()); err != nil {
+	if err := errors.Join(r.Close(), r.usage.Close(), r.db.Close()); err != nil {
 		r.Error(err)
 	}
 	r.Registry = nil

@@ -65,7 +65,7 @@ func (r *Registry) Invoke(ctx context.Context, ref Ref, in Invocation) (Result, 
 	if err != nil {
 		return Result{}, engineError(err)
 	}
-	if err := r.charge(ctx, u, out.Report); err != nil {
+	if err := r.charge(u, out.Report); err != nil {
 		return Result{}, err
 	}
 	res := Result{Version: u.Version, Tail: out.Tail}
@@ -110,8 +110,8 @@ func (r *Registry) Try(ctx context.Context, ref Ref) error {
 
 // charge meters an invocation, for failed ones too: their time was used. It
 // does so even when the caller has gone away.
-func (r *Registry) charge(ctx context.Context, u *engine.Unit, rep engine.Report) error {
-	err := r.meter.Add(context.WithoutCancel(ctx), meter.Use{
+func (r *Registry) charge(u *engine.Unit, rep engine.Report) error {
+	err := r.meter.Add(meter.Use{
 		At: rep.Start, Function: u.ARN, Version: u.Version, Arch: u.Arch,
 		BilledMS: rep.BilledMS, MemoryMB: u.MemoryMB, TmpMB: u.TmpMB, Provisioned: rep.Provisioned,
 	})

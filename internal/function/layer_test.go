@@ -52,7 +52,7 @@ func openLayers(t *testing.T, dir string) *layerWorld {
 	w.must(err)
 	codes, err := code.Open(filepath.Join(dir, "code"))
 	w.must(err)
-	bills, err := meter.Open(t.Context(), db, meter.DefaultPrices())
+	bills, err := meter.Open(t.Context(), db, t.TempDir(), meter.DefaultPrices())
 	w.must(err)
 	book, err := identity.Open(t.Context(), db, "000000000000")
 	w.must(err)

@@ -65,6 +65,9 @@ func (m *Meter) Bill(ctx context.Context, from, to time.Time, freeTier bool) (*B
 	if end <= first {
 		return nil, fmt.Errorf("meter: bill: the end %s is not after the beginning %s", to.Format(time.DateOnly), from.Format(time.DateOnly))
 	}
+	if err := m.Fold(ctx); err != nil {
+		return nil, err
+	}
 	rows, provisioned, err := m.read(ctx, first, end)
 	if err != nil {
 		return nil, fmt.Errorf("meter: bill: %w", err)

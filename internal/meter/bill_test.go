@@ -3,6 +3,7 @@ package meter
 import (
 	"bytes"
 	"context"
+	crand "crypto/rand"
 	"encoding/json"
 	"math/rand/v2"
 	"reflect"
@@ -18,9 +19,8 @@ func many(t testing.TB, m *Meter, u Use, n int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := newGroup()
-	g.sums[r] = sum{n, n * u.BilledMS}
-	if err := m.db.Update(context.Background(), g.store); err != nil {
+	j := &journal{id: crand.Text(), sums: map[row]sum{r: {n, n * u.BilledMS}}}
+	if err := m.db.Update(context.Background(), j.store); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -333,10 +333,7 @@ func TestBillRefusesAnEmptyTime(t *testing.T) {
 func TestUsageOutlivesTheMeter(t *testing.T) {
 	m := open(t)
 	add(t, m, use(t, "2026-11-10 12:00"))
-	again, err := Open(context.Background(), m.db, DefaultPrices())
-	if err != nil {
-		t.Fatal(err)
-	}
+	again := reopen(t, m.db, m.dir)
 	if b := bill(t, again, "2026-11-10", "2026-11-11", false); len(b.Lines) != 1 {
 		t.Errorf("the lines are %v", b.Lines)
 	}

@@ -9,7 +9,10 @@ package meter
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
+	"os"
 	"sync"
 	"time"
 
@@ -35,21 +38,28 @@ type Use struct {
 }
 
 // A Meter keeps usage. Its methods may be called from any goroutine.
+//
+// A use is appended to a file, the journal, by one system call: that makes it
+// outlive this process, and costs microseconds where a transaction costs tens.
+// Every few seconds, and before a bill, what the journal holds is folded into
+// the database as sums.
 type Meter struct {
 	db     store.DB
+	dir    string // of the journals
 	prices PriceTable
-	turn   chan struct{} // capacity 1: who puts into it writes the open group
 
-	mu   sync.Mutex // guards what follows
-	open *group
+	folding sync.Mutex // held while journals are folded; before mu
+	full    []*journal // take no more uses, and wait to be folded; guarded by folding
+
+	mu     sync.Mutex  // guards what follows; held while a use is written
+	open   *journal    // takes the uses; nil when there was none since the last fold
+	broken []*journal  // failed, and wait for folding's owner
+	timer  *time.Timer // folds; it runs while there is an open journal
+	closed bool
 }
 
-// A group is the uses that wait for one write.
-type group struct {
-	sums map[row]sum
-	err  error         // set before done is closed
-	done chan struct{} // closed when the sums are stored, or not
-}
+// foldEvery is how long a use is in the journal alone.
+const foldEvery = 5 * time.Second
 
 // A row is what a row of usage is about.
 type row struct {
@@ -67,83 +77,127 @@ type sum struct {
 	billedMS int64
 }
 
-func newGroup() *group {
-	return &group{sums: map[row]sum{}, done: make(chan struct{})}
-}
+// ErrClosed means that the meter is closed.
+var ErrClosed = errors.New("meter: closed")
 
-// Open opens the usage in db. Each acknowledged use is as safe as db makes its
-// writes. The error is the database's, or that of a table with senseless prices.
-func Open(ctx context.Context, db store.DB, prices PriceTable) (*Meter, error) {
+// Open opens the usage in db, with its journals in the folder dir, and counts
+// what an earlier process left there. The error is the database's, the folder's,
+// or that of a table with senseless prices.
+func Open(ctx context.Context, db store.DB, dir string, prices PriceTable) (*Meter, error) {
 	if err := prices.Check(); err != nil {
 		return nil, err
 	}
 	if err := db.Migrate(ctx, "meter", steps()...); err != nil {
 		return nil, fmt.Errorf("meter: open: %w", err)
 	}
-	return &Meter{db: db, prices: prices, turn: make(chan struct{}, 1), open: newGroup()}, nil
+	left, err := leftovers(dir)
+	if err != nil {
+		return nil, fmt.Errorf("meter: open: %w", err)
+	}
+	m := &Meter{db: db, dir: dir, prices: prices, full: left}
+	if err := m.Fold(ctx); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // Prices answers the price table that bills are made with.
 func (m *Meter) Prices() PriceTable { return m.prices }
 
-// Add counts one use, once, and returns when it is stored. Uses that arrive
-// while an earlier write is under way are written together, and those of the
-// same row as one. The end of ctx does not stop it: what ran has to be counted,
-// even if nobody waits for the answer. After an error the use is not counted.
-func (m *Meter) Add(ctx context.Context, u Use) error {
+// Add counts one use, once, and returns when the use outlives this process. It
+// does so whatever became of the caller: what ran has to be counted. After an
+// error the use is not counted.
+func (m *Meter) Add(u Use) error {
 	r, err := rowOf(u)
 	if err != nil {
 		return err
 	}
-	g := m.join(r, sum{1, u.BilledMS})
-	select {
-	case <-g.done: // another wrote it
-		return g.err
-	case m.turn <- struct{}{}:
-		defer func() { <-m.turn }()
-		m.write(context.WithoutCancel(ctx), g)
-		return g.err
-	}
-}
-
-// join adds to the group that is open.
-func (m *Meter) join(r row, s sum) *group {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	have := m.open.sums[r]
-	m.open.sums[r] = sum{have.requests + s.requests, have.billedMS + s.billedMS}
-	return m.open
+	if err := m.begin(); err != nil {
+		return err
+	}
+	broken, err := m.open.add(r, u.BilledMS)
+	if broken {
+		m.broken, m.open = append(m.broken, m.open), nil
+	}
+	return wrap("meter: add", err)
 }
 
-// write stores g, unless that was done already, and opens another group. Its
-// caller has the turn.
-func (m *Meter) write(ctx context.Context, g *group) {
-	m.mu.Lock()
-	if m.open != g { // groups are written whole and in order
-		m.mu.Unlock()
-		return
+// begin opens a journal if there is none. Its caller has mu.
+func (m *Meter) begin() (err error) {
+	switch {
+	case m.closed:
+		return ErrClosed
+	case m.open != nil:
+		return nil
 	}
-	m.open = newGroup()
-	m.mu.Unlock()
-	if err := m.db.Update(ctx, g.store); err != nil {
-		g.err = fmt.Errorf("meter: add: %w", err)
+	if m.open, err = newJournal(m.dir); err != nil {
+		return fmt.Errorf("meter: open a journal: %w", err)
 	}
-	close(g.done)
-}
-
-// store writes the sums. It may run more than once.
-func (g *group) store(tx store.Tx) error {
-	for r, s := range g.sums {
-		_, err := tx.Exec(`INSERT INTO meter_usage (day, function, version, arch, memory, tmp, provisioned, requests, billed_ms)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (day, function, version, arch, memory, tmp, provisioned) DO UPDATE SET
-			requests = meter_usage.requests + excluded.requests, billed_ms = meter_usage.billed_ms + excluded.billed_ms`,
-			r.day, r.function, r.version, r.arch, r.memory, r.tmp, r.provisioned, s.requests, s.billedMS)
-		if err != nil {
-			return err
-		}
+	if m.timer == nil {
+		m.timer = time.AfterFunc(foldEvery, m.foldLater)
+	} else {
+		m.timer.Reset(foldEvery)
 	}
 	return nil
+}
+
+// foldLater folds, and when that fails tries again: uses are safe meanwhile.
+func (m *Meter) foldLater() {
+	err := m.Fold(context.Background())
+	if err == nil {
+		return
+	}
+	slog.Error("usage stays in its journal", "error", err)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.closed {
+		m.timer.Reset(foldEvery)
+	}
+}
+
+// Fold brings all acknowledged uses into the database.
+func (m *Meter) Fold(ctx context.Context) error {
+	m.folding.Lock()
+	defer m.folding.Unlock()
+	m.full = append(m.full, m.release()...)
+	for len(m.full) > 0 {
+		j := m.full[0]
+		if j.file != nil {
+			if err := j.file.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+				return fmt.Errorf("meter: fold: %w", err)
+			}
+		}
+		if err := m.fold(ctx, j); err != nil {
+			return fmt.Errorf("meter: fold: %w", err)
+		}
+		m.full = m.full[1:]
+	}
+	return nil
+}
+
+// release answers the journals that took uses, so that the next use begins another.
+func (m *Meter) release() []*journal {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	js := m.broken
+	if m.open != nil {
+		js = append(js, m.open)
+	}
+	m.open, m.broken = nil, nil
+	return js
+}
+
+// Close folds what is left and refuses further uses. It does not close the database.
+func (m *Meter) Close() error {
+	m.mu.Lock()
+	m.closed = true
+	if m.timer != nil {
+		m.timer.Stop()
+	}
+	m.mu.Unlock()
+	return m.Fold(context.Background()) // waits for the one under way
 }
 
 // rowOf answers the row that counts u, or what is wrong with u.
@@ -155,7 +209,9 @@ func rowOf(u Use) (row, error) {
 		return row{}, fmt.Errorf("meter: a use has no function")
 	case u.Arch != X86 && u.Arch != ARM:
 		return row{}, fmt.Errorf("meter: a use of %s has the architecture %q", u.Function, u.Arch)
-	case u.BilledMS < 0 || u.MemoryMB <= 0 || u.TmpMB < 0:
+	case len(u.Function)+len(u.Version) > maxBody/2:
+		return row{}, fmt.Errorf("meter: a use of %.80q... has too long a name", u.Function)
+	case u.BilledMS < 0 || u.MemoryMB <= 0 || u.TmpMB < 0, max(u.BilledMS, int64(u.MemoryMB), int64(u.TmpMB)) > maxNumber:
 		return row{}, fmt.Errorf("meter: a use of %s has %d ms, %d MB, /tmp %d MB", u.Function, u.BilledMS, u.MemoryMB, u.TmpMB)
 	}
 	return row{dayOf(u.At), u.Function, u.Version, u.Arch, u.MemoryMB, u.TmpMB, u.Provisioned}, nil
@@ -202,5 +258,6 @@ func steps() []string {
 			until_ms INTEGER NOT NULL,
 			PRIMARY KEY (function, version, since_ms)
 		)`,
+		`CREATE TABLE meter_folded (journal TEXT NOT NULL PRIMARY KEY)`, // journals whose file may still be there
 	}
 }

@@ -3,6 +3,7 @@ package meter
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -20,10 +21,16 @@ func open(t testing.TB) *Meter {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	m, err := Open(context.Background(), db, DefaultPrices())
+	return reopen(t, db, t.TempDir())
+}
+
+func reopen(t testing.TB, db store.DB, dir string) *Meter {
+	t.Helper()
+	m, err := Open(context.Background(), db, dir, DefaultPrices())
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { m.Close() })
 	return m
 }
 
@@ -42,13 +49,16 @@ func use(t testing.TB, when string) Use {
 
 func add(t testing.TB, m *Meter, u Use) {
 	t.Helper()
-	if err := m.Add(context.Background(), u); err != nil {
+	if err := m.Add(u); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func rows(t testing.TB, m *Meter) map[row]sum {
 	t.Helper()
+	if err := m.Fold(context.Background()); err != nil {
+		t.Fatal(err)
+	}
 	all := map[row]sum{}
 	err := m.db.View(context.Background(), func(tx store.Tx) error {
 		return tx.Each(`SELECT day, function, version, arch, memory, tmp, provisioned, requests, billed_ms FROM meter_usage`, nil,
@@ -114,79 +124,67 @@ func TestAddFromMany(t *testing.T) {
 	}
 }
 
-// A slowDB answers an Update when it is told to.
-type slowDB struct {
+// A brokenDB refuses Updates while it is told to.
+type brokenDB struct {
 	store.DB
-	began   chan struct{}
-	proceed chan error
-	updates int
+	err error
 }
 
-func (d *slowDB) Update(ctx context.Context, fn func(store.Tx) error) error {
-	d.updates++
-	d.began <- struct{}{}
-	if err := <-d.proceed; err != nil {
-		return err
+func (d *brokenDB) Update(ctx context.Context, fn func(store.Tx) error) error {
+	if d.err != nil {
+		return d.err
 	}
 	return d.DB.Update(ctx, fn)
 }
 
-func TestAddCoalescesWhatWaits(t *testing.T) {
+// What was acknowledged waits for a database that fails.
+func TestFoldTriesAgain(t *testing.T) {
 	m := open(t)
-	slow := &slowDB{DB: m.db, began: make(chan struct{}), proceed: make(chan error)}
-	m.db = slow
-	var wg sync.WaitGroup
-	wg.Go(func() { add(t, m, use(t, "2026-11-01 12:00")) })
-	<-slow.began
-	for range 20 {
-		wg.Go(func() { add(t, m, use(t, "2026-11-01 12:00")) })
-	}
-	for waiting := int64(0); waiting < 20; {
-		m.mu.Lock()
-		for _, s := range m.open.sums {
-			waiting = s.requests
+	broken := &brokenDB{DB: m.db, err: store.ErrFull}
+	m.db = broken
+	add(t, m, use(t, "2026-11-01 12:00"))
+	for range 2 {
+		if err := m.Fold(t.Context()); !errors.Is(err, store.ErrFull) {
+			t.Errorf("Fold answers %v, want ErrFull", err)
 		}
-		m.mu.Unlock()
+		add(t, m, use(t, "2026-11-01 12:00"))
 	}
-	slow.proceed <- nil
-	<-slow.began
-	slow.proceed <- nil
-	wg.Wait()
-	if slow.updates != 2 {
-		t.Errorf("%d writes for one and twenty uses, want 2", slow.updates)
-	}
+	broken.err = nil
 	r, _ := rowOf(use(t, "2026-11-01 12:00"))
-	if got := rows(t, m)[r]; got.requests != 21 {
-		t.Errorf("%d requests, want 21", got.requests)
+	if got := rows(t, m)[r]; got.requests != 3 {
+		t.Errorf("%d requests, want 3", got.requests)
 	}
 }
 
+// A write that fails is told, not counted, and hides nothing.
 func TestAddTellsOfAFailedWrite(t *testing.T) {
 	m := open(t)
-	db := m.db
-	slow := &slowDB{DB: db, began: make(chan struct{}, 2), proceed: make(chan error, 2)}
-	m.db = slow
-	slow.proceed <- store.ErrFull
-	if err := m.Add(context.Background(), use(t, "2026-11-01 12:00")); !errors.Is(err, store.ErrFull) {
-		t.Errorf("Add answers %v, want ErrFull", err)
+	add(t, m, use(t, "2026-11-01 12:00"))
+	m.open.file.Close() // nor can it be cut off
+	if err := m.Add(use(t, "2026-11-01 12:00")); err == nil {
+		t.Error("Add answers no error")
 	}
-	slow.proceed <- nil
 	add(t, m, use(t, "2026-11-01 12:00"))
 	r, _ := rowOf(use(t, "2026-11-01 12:00"))
-	if got := rows(t, m)[r]; got.requests != 1 {
-		t.Errorf("%d requests, want 1: the failed one must not come back", got.requests)
+	if got := rows(t, m)[r]; got.requests != 2 {
+		t.Errorf("%d requests, want 2: the failed one must not come back", got.requests)
 	}
 }
 
-func TestAddOutlivesItsCaller(t *testing.T) {
+func TestClosed(t *testing.T) {
 	m := open(t)
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if err := m.Add(ctx, use(t, "2026-11-01 12:00")); err != nil {
-		t.Errorf("Add answers %v: what ran must be counted", err)
+	add(t, m, use(t, "2026-11-01 12:00"))
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
 	}
-	if len(rows(t, m)) != 1 {
-		t.Error("the use is not stored")
+	if err := m.Add(use(t, "2026-11-01 12:00")); !errors.Is(err, ErrClosed) {
+		t.Errorf("Add answers %v, want ErrClosed", err)
+	}
+	if n := len(rows(t, m)); n != 1 {
+		t.Errorf("%d rows after Close, want 1", n)
+	}
+	if files, _ := os.ReadDir(m.dir); len(files) != 0 {
+		t.Errorf("%d files stay", len(files))
 	}
 }
 
@@ -202,7 +200,7 @@ func TestAddRefusesNonsense(t *testing.T) {
 	} {
 		u := use(t, "2026-11-01 12:00")
 		spoil(&u)
-		if err := m.Add(context.Background(), u); err == nil {
+		if err := m.Add(u); err == nil {
 			t.Errorf("a use without sense in its %s is taken", name)
 		}
 	}
@@ -230,7 +228,7 @@ func BenchmarkAdd(b *testing.B) {
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := m.Add(context.Background(), u); err != nil {
+			if err := m.Add(u); err != nil {
 				b.Error(err)
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -89,7 +90,7 @@ func open(t *testing.T) *world {
 	w.must(err)
 	codes, err := code.Open(filepath.Join(dir, "code"))
 	w.must(err)
-	w.meter, err = meter.Open(t.Context(), db, meter.DefaultPrices())
+	w.meter, err = meter.Open(t.Context(), db, t.TempDir(), meter.DefaultPrices())
 	w.must(err)
 	book, err := identity.Open(t.Context(), db, account)
 	w.must(err)
@@ -104,7 +105,7 @@ func open(t *testing.T) *world {
 		if err := w.fs.Close(); err != nil {
 			t.Error(err)
 		}
-		if err := db.Close(); err != nil {
+		if err := errors.Join(w.meter.Close(), db.Close()); err != nil {
 			t.Error(err)
 		}
 	})
