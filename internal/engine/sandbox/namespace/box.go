@@ -21,6 +21,8 @@ type box struct {
 	mu          sync.Mutex // guards what is below; held while something starts or ends
 	closed      bool
 	frozen      bool
+	late        bool     // until Furnish
+	outer       *os.File // see furnishRootless; nil otherwise
 	holder      *holder  // nil after Kill, until the next Start
 	mnt         *os.File // mount namespace: /tmp lives as long as this
 	running     map[*proc]bool
@@ -45,7 +47,7 @@ func (t *Tier) Open(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, er
 			return nil, fmt.Errorf("namespace: open sandbox %s: %w", spec.ID, err)
 		}
 	}
-	b := &box{blank: k, spec: spec, running: map[*proc]bool{}}
+	b := &box{blank: k, spec: spec, running: map[*proc]bool{}, late: spec.Late}
 	if err := b.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("namespace: open sandbox %s: %w", spec.ID, err), b.Close())
 	}
@@ -212,12 +214,10 @@ func (b *box) Close() error {
 	if b.mnt != nil {
 		b.mnt.Close()
 	}
+	b.closeOuter()
 	errs = errors.Join(errs, b.blank.close())
 	if errs != nil {
 		return fmt.Errorf("namespace: close: %w", errs)
 	}
 	return nil
 }
-
-// Furnish completes a late sandbox.
-func (b *box) Furnish(context.Context, sandbox.Furnishing) error { return errors.ErrUnsupported }

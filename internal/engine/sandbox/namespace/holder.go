@@ -72,11 +72,25 @@ func (b *box) furnish(ctx context.Context) error {
 	if err := p.mounts(b.spec.Mounts); err != nil {
 		return err
 	}
+	if b.spec.Late && b.tier.rootless {
+		if err := b.stayOutside(p.program); err != nil {
+			return err
+		}
+	}
 	p.pivot()
+	p.seal()
 	p.hold(b.blank)
 	m := b.init
 	b.init = nil
 	return b.held(ctx, m, p.program)
+}
+
+// stayOutside keeps the mount namespace that the init is in, and makes the init go
+// on in a copy; b.mu is held.
+func (b *box) stayOutside(p *program) (err error) {
+	p.do("unshare", unix.SYS_UNSHARE, num(unix.CLONE_NEWNS))
+	b.outer, err = os.Open(fmt.Sprintf("/proc/%d/ns/mnt", b.init.pid))
+	return err
 }
 
 // hold starts another init, after the first was killed; b.mu is held. Only
@@ -156,7 +170,7 @@ func (k *blank) baseProgram(p *builder) error {
 func (p *program) hold(k *blank) {
 	p.do("setsid", unix.SYS_SETSID)
 	p.do("take a name", unix.SYS_PRCTL, num(unix.PR_SET_NAME), p.str("mayfly-init"), num(0), num(0), num(0))
-	p.do("close files", unix.SYS_CLOSE_RANGE, num(controlFD+1), num(^uint32(0)), num(0))
+	p.closeFrom(imageFD)
 	ignore := p.words(num(1), num(0), num(0), num(0)) // SIG_IGN
 	p.do("ignore SIGCHLD", unix.SYS_RT_SIGACTION, num(int(unix.SIGCHLD)), ignore, num(0), num(8))
 	p.drop(k)

@@ -3,12 +3,12 @@ package namespace
 const elfMachine = 62 // EM_X86_64
 
 // machine is the interpreter of programs, in machine code. It reads a program
-// from descriptor 3 to its fixed place, and makes its calls one by one. rbx is
+// from its control socket to its fixed place, and makes its calls one by one. rbx is
 // the current call.
 func machine() []byte {
 	return []byte{
 		0x31, 0xc0, //                         xor eax, eax        ; read(
-		0xbf, 0x03, 0x00, 0x00, 0x00, //       mov edi, 3          ;   control,
+		0xbf, controlFD, 0x00, 0x00, 0x00, //  mov edi, 63         ;   control,
 		0xbe, 0x00, 0x00, 0x00, 0x10, //       mov esi, 0x10000000 ;   base,
 		0xba, 0x00, 0x00, 0x10, 0x00, //       mov edx, 0x100000   ;   room)
 		0x0f, 0x05, //                         syscall
@@ -40,7 +40,7 @@ func machine() []byte {
 		0x50,                         //       push rax            ; -errno
 		0x53,                         //       push rbx            ; which call
 		0xb8, 0x01, 0x00, 0x00, 0x00, //       mov eax, 1          ; write(
-		0xbf, 0x03, 0x00, 0x00, 0x00, //       mov edi, 3          ;   control,
+		0xbf, controlFD, 0x00, 0x00, 0x00, //  mov edi, 63         ;   control,
 		0x48, 0x89, 0xe6, //                   mov rsi, rsp        ;   both,
 		0xba, 0x10, 0x00, 0x00, 0x00, //       mov edx, 16         ;   16)
 		0x0f, 0x05, //                         syscall

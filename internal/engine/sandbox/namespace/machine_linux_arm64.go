@@ -5,17 +5,17 @@ import "encoding/binary"
 const elfMachine = 183 // EM_AARCH64
 
 // machine is the interpreter of programs, in machine code. It reads a program
-// from descriptor 3 to its fixed place, and makes its calls one by one. x19 is
+// from its control socket to its fixed place, and makes its calls one by one. x19 is
 // the current call.
 func machine() []byte {
 	var code []byte
 	for _, w := range []uint32{
-		0xb24017e8, // mov x8, #63          ; read(
-		0xb24007e0, // mov x0, #3           ;   control,
-		0xd2a20001, // mov x1, #0x10000000  ;   base,
-		0xb26c03e2, // mov x2, #0x100000    ;   room)
-		0xd4000001, // svc #0
-		0xd2a20013, // mov x19, #0x10000000
+		0xb24017e8,                // mov x8, #63          ; read(
+		0xd2800000 | controlFD<<5, // mov x0, #63 ;   control,
+		0xd2a20001,                // mov x1, #0x10000000  ;   base,
+		0xb26c03e2,                // mov x2, #0x100000    ;   room)
+		0xd4000001,                // svc #0
+		0xd2a20013,                // mov x19, #0x10000000
 		// loop:
 		0xf9400268, // ldr x8, [x19]        ; number
 		0xa9408660, // ldp x0, x1, [x19, 8] ; arguments
@@ -34,16 +34,16 @@ func machine() []byte {
 		0x91010273, // add x19, x19, #64
 		0x17fffff2, // b loop
 		// fail:
-		0x3707ffd4, // tbnz w20, #0, next   ; it may fail
-		0xa9bf03f3, // stp x19, x0, [sp, -16]! ; which call, -errno
-		0xb27a03e8, // mov x8, #64          ; write(
-		0xb24007e0, // mov x0, #3           ;   control,
-		0x910003e1, // mov x1, sp           ;   both,
-		0xb27c03e2, // mov x2, #16          ;   16)
-		0xd4000001, // svc #0
-		0xd2800bc8, // mov x8, #94          ; exit_group(
-		0xb2401be0, // mov x0, #127         ;   127)
-		0xd4000001, // svc #0
+		0x3707ffd4,                // tbnz w20, #0, next   ; it may fail
+		0xa9bf03f3,                // stp x19, x0, [sp, -16]! ; which call, -errno
+		0xb27a03e8,                // mov x8, #64          ; write(
+		0xd2800000 | controlFD<<5, // mov x0, #63 ;   control,
+		0x910003e1,                // mov x1, sp           ;   both,
+		0xb27c03e2,                // mov x2, #16          ;   16)
+		0xd4000001,                // svc #0
+		0xd2800bc8,                // mov x8, #94          ; exit_group(
+		0xb2401be0,                // mov x0, #127         ;   127)
+		0xd4000001,                // svc #0
 	} {
 		code = binary.LittleEndian.AppendUint32(code, w)
 	}

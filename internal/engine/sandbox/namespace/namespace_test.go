@@ -3,7 +3,6 @@
 package namespace
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
@@ -33,14 +32,17 @@ func newReservedTier(t testing.TB, dir string, reserve int) *Tier {
 	return tier
 }
 
+// rootTraits are what the tier promises where root runs it.
+var rootTraits = sandboxtest.Traits{Isolated: true, Memory: true, PIDs: true, Tmp: true, CPU: true}
+
 func TestSuite(t *testing.T) {
 	theWorld(t)
-	for _, reserve := range []int{-1, 3} {
-		t.Run(fmt.Sprintf("Reserve%d", max(reserve, 0)), func(t *testing.T) {
-			tier := newReservedTier(t, t.TempDir(), reserve)
-			sandboxtest.Run(t, tier, sandboxtest.Traits{Isolated: true, Memory: true, PIDs: true, Tmp: true, CPU: true})
-		})
-	}
+	sandboxtest.Run(t, newTestTier(t, t.TempDir()), rootTraits)
+}
+
+func TestLateSuite(t *testing.T) {
+	theWorld(t)
+	sandboxtest.Run(t, sandboxtest.Late(newReservedTier(t, t.TempDir(), 3)), rootTraits)
 }
 
 func BenchmarkOpenStartEcho(b *testing.B) {

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -35,6 +36,9 @@ func (b *box) Start(ctx context.Context, cmd sandbox.Command) (sandbox.Process, 
 	}
 	if len(cmd.Args) == 0 {
 		return nil, errors.New("namespace: start: no command")
+	}
+	if len(cmd.Files) > maxFiles {
+		return nil, fmt.Errorf("namespace: start: %d files: %w", len(cmd.Files), unix.EMFILE)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -117,7 +121,7 @@ func (k *blank) newJoiner(ctx context.Context) (*machineProcess, error) {
 	for i := range files {
 		p.do("enter control group", unix.SYS_WRITE, num(firstFD+i), zero, num(1))
 	}
-	p.do("close files", unix.SYS_CLOSE_RANGE, num(controlFD+1), num(^uint32(0)), num(0))
+	p.closeFrom(imageFD)
 	p.do("close on execution", unix.SYS_FCNTL, num(controlFD), num(unix.F_SETFD), num(unix.FD_CLOEXEC))
 	p.chain()
 	if err := m.chained(ctx, p); err != nil {
@@ -138,12 +142,7 @@ func (b *box) join(ctx context.Context, cmd sandbox.Command, ends [2]*os.File) (
 		}
 	}
 	defer func() { m.control.Close(); reap(m.pid) }()
-	files := []*os.File{b.holder.pidfd, b.tier.null, b.tier.null}
-	for i, w := range ends {
-		if w != nil {
-			files[1+i] = w
-		}
-	}
+	files := slices.Concat(cmd.Files, []*os.File{b.holder.pidfd}, b.outputs(ends))
 	p := b.joinProgram(cmd)
 	if err := errors.Join(m.run(ctx, p), m.send(files...)); err != nil {
 		_ = unix.Kill(m.pid, unix.SIGKILL)
@@ -177,11 +176,30 @@ func joined(ctx context.Context, m *machineProcess, p *program, name string) (pi
 	}
 }
 
-// joinProgram is what the two processes do.
+// outputs are the ends that a command writes to: /dev/null for none.
+func (b *box) outputs(ends [2]*os.File) []*os.File {
+	files := []*os.File{b.tier.null, b.tier.null}
+	for i, w := range ends {
+		if w != nil {
+			files[i] = w
+		}
+	}
+	return files
+}
+
+// ownFD is the first descriptor of a command beside the standard ones.
+const ownFD = 3
+
+// maxFiles bounds what a command can be given.
+const maxFiles = 32
+
+// joinProgram is what the two processes do. The command's own files are received
+// first, and so have their places.
 func (b *box) joinProgram(cmd sandbox.Command) *program {
-	const holderFD, stdoutFD, stderrFD = controlFD + 1, controlFD + 2, controlFD + 3
+	holderFD := ownFD + len(cmd.Files)
+	stdoutFD, stderrFD := holderFD+1, holderFD+2
 	p := &program{}
-	p.receive(3)
+	p.receive(len(cmd.Files) + 3)
 	p.do("set stdout", unix.SYS_DUP3, num(stdoutFD), num(1), num(0))
 	p.do("set stderr", unix.SYS_DUP3, num(stderrFD), num(2), num(0))
 	namespaces := unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWNET
@@ -189,7 +207,7 @@ func (b *box) joinProgram(cmd sandbox.Command) *program {
 		namespaces |= unix.CLONE_NEWUSER
 	}
 	p.do("enter namespaces", unix.SYS_SETNS, num(holderFD), num(namespaces))
-	p.do("close files", unix.SYS_CLOSE_RANGE, num(controlFD+1), num(^uint32(0)), num(0))
+	p.closeFrom(holderFD)
 	cell := p.words(num(0), num(0))
 	p.do("clone", unix.SYS_CLONE, num(unix.CLONE_PARENT|unix.CLONE_PARENT_SETTID|uint64(unix.SIGCHLD)), num(0), cell.at(8))
 	clone := len(p.calls) - 1

@@ -120,7 +120,7 @@ func TestProgramsChain(t *testing.T) {
 	}
 	p := &program{}
 	p.receive(2)
-	p.do("dup", unix.SYS_DUP3, num(6), num(50), num(0)) // 5 and 6 are the lowest
+	p.do("dup", unix.SYS_DUP3, num(5), num(50), num(0)) // 4 and 5 are the lowest
 	p.report(7)
 	p.exit(0)
 	null, err := os.Open(os.DevNull)

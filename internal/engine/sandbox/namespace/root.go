@@ -120,25 +120,37 @@ func (b *builder) system() error {
 // mounts shows what the sandbox is for. Outer ones come first, so that inner
 // ones are not hidden.
 func (b *builder) mounts(ms []sandbox.Mount) error {
+	for _, m := range outerFirst(ms) {
+		if err := b.place(m); err != nil {
+			return err
+		}
+		b.bind(m.Source, path.Clean(m.Target), readOnly)
+	}
+	return nil
+}
+
+func outerFirst(ms []sandbox.Mount) []sandbox.Mount {
 	ms = slices.Clone(ms)
 	slices.SortStableFunc(ms, func(x, y sandbox.Mount) int {
 		return cmp.Compare(strings.Count(path.Clean(x.Target), "/"), strings.Count(path.Clean(y.Target), "/"))
 	})
-	for _, m := range ms {
-		target := path.Clean(m.Target)
-		if !path.IsAbs(m.Target) || target == "/" || !filepath.IsAbs(m.Source) {
-			return fmt.Errorf("mount %q at %q: not absolute", m.Source, m.Target)
-		}
-		st, err := os.Stat(m.Source)
-		if err != nil {
-			return fmt.Errorf("mount %s: %w", target, err)
-		}
-		if st.IsDir() {
-			b.dir(target)
-		} else {
-			b.file(target)
-		}
-		b.bind(m.Source, target, readOnly)
+	return ms
+}
+
+// place makes the folder or file that m is mounted on.
+func (b *builder) place(m sandbox.Mount) error {
+	target := path.Clean(m.Target)
+	if !path.IsAbs(m.Target) || target == "/" || !filepath.IsAbs(m.Source) {
+		return fmt.Errorf("mount %q at %q: not absolute", m.Source, m.Target)
+	}
+	st, err := os.Stat(m.Source)
+	if err != nil {
+		return fmt.Errorf("mount %s: %w", target, err)
+	}
+	if st.IsDir() {
+		b.dir(target)
+	} else {
+		b.file(target)
 	}
 	return nil
 }
@@ -193,6 +205,16 @@ func (b *builder) pivot() {
 	b.do("pivot_root", unix.SYS_PIVOT_ROOT, dot, dot)
 	b.do("let go of the host's root", unix.SYS_UMOUNT2, dot, num(unix.MNT_DETACH))
 	b.do("chdir /", unix.SYS_CHDIR, b.str("/"))
-	b.do("make / read-only", unix.SYS_MOUNT_SETATTR, num(unix.AT_FDCWD), b.str("/"),
-		num(0), b.words(num(readOnly), num(0), num(0), num(0)), num(sizeofMountAttr))
+}
+
+// seal makes the root itself read-only.
+func (b *builder) seal() { b.alter("make / read-only", readOnly, 0) }
+
+// unseal makes the root writable, to its owner, who is not the code unless we are
+// rootless.
+func (b *builder) unseal() { b.alter("make / writable", 0, unix.MOUNT_ATTR_RDONLY) }
+
+func (b *builder) alter(what string, set, clr uint64) {
+	b.do(what, unix.SYS_MOUNT_SETATTR, num(unix.AT_FDCWD), b.str("/"),
+		num(0), b.words(num(set), num(clr), num(0), num(0)), num(sizeofMountAttr))
 }

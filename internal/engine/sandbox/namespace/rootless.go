@@ -74,7 +74,7 @@ func (b *box) listenInside(port int) (net.Listener, error) {
 	if b.holder == nil {
 		return nil, errNoInit
 	}
-	const sock = controlFD + 1 // the init has nothing else open
+	const sock = imageFD // the init has nothing else open
 	addr := binary.NativeEndian.AppendUint16(nil, unix.AF_INET)
 	addr = append(binary.BigEndian.AppendUint16(addr, uint16(port)), 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0)
 	p := &program{}

@@ -82,8 +82,10 @@ func TestRootlessSuite(t *testing.T) {
 	}
 	tier := newRootlessTier(t, 2)
 	_, none := tier.groups.(noGroups)
-	sandboxtest.Run(t, tier, sandboxtest.Traits{
-		Isolated: true, OneUser: true, Tmp: true, Memory: !none, CPU: !none, PIDs: !none || tier.countsByUser(), TmpIsMemory: true})
+	traits := sandboxtest.Traits{
+		Isolated: true, OneUser: true, Tmp: true, Memory: !none, CPU: !none, PIDs: !none || tier.countsByUser(), TmpIsMemory: true}
+	sandboxtest.Run(t, tier, traits)
+	t.Run("Late", func(t *testing.T) { sandboxtest.Run(t, sandboxtest.Late(tier), traits) })
 }
 
 // rootlessBox is a sandbox without root.

@@ -14,12 +14,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Descriptors in a process that runs a program: its control socket, itself as
-// an executable, and the first of what it is given.
+// Descriptors in a process that runs a program: itself as an executable, the first
+// of what it is given, and its control socket, which is the highest so that what a
+// command is given can have the lowest.
 const (
-	controlFD = 3
-	imageFD   = 4
-	firstFD   = 5
+	imageFD   = 3
+	firstFD   = 4
+	controlFD = 63
 )
 
 // A machineProcess is a process that has the machine in it, and waits for its
@@ -43,10 +44,14 @@ func (t *Tier) spawn(attr *syscall.SysProcAttr, files ...*os.File) (*machineProc
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
 	control := os.NewFile(uintptr(pair[0]), "control")
-	fds := []uintptr{t.null.Fd(), t.null.Fd(), t.null.Fd(), uintptr(pair[1]), t.image.Fd()}
+	fds := []uintptr{t.null.Fd(), t.null.Fd(), t.null.Fd(), t.image.Fd()}
 	for _, f := range files {
 		fds = append(fds, f.Fd())
 	}
+	for len(fds) < controlFD {
+		fds = append(fds, ^uintptr(0)) // none
+	}
+	fds = append(fds, uintptr(pair[1]))
 	pid, err := syscall.ForkExec(fmt.Sprintf("/proc/self/fd/%d", imageFD), []string{"init"},
 		&syscall.ProcAttr{Dir: "/", Files: fds, Sys: attr})
 	if err != nil {
@@ -74,6 +79,11 @@ func (m *machineProcess) chained(ctx context.Context, p *program) error {
 	if err := m.run(ctx, p); err != nil {
 		return err
 	}
+	return m.finish(ctx, p)
+}
+
+// finish waits until a program that ends with chain is done.
+func (m *machineProcess) finish(ctx context.Context, p *program) error {
 	_, err := m.next(ctx, p)
 	if errors.Is(err, io.EOF) {
 		return errors.New("the process was killed")
@@ -102,12 +112,18 @@ func (m *machineProcess) send(files ...*os.File) error {
 }
 
 // receive is the other end of send, for n files: they get the lowest free
-// descriptors.
+// descriptors, and stay open in what is executed.
 func (p *program) receive(n int) {
 	room := unix.CmsgSpace(4 * n)
 	vec := p.words(p.bytes(make([]byte, 8)), num(1))                                            // struct iovec
 	msg := p.words(num(0), num(0), vec, num(1), p.bytes(make([]byte, room)), num(room), num(0)) // struct msghdr
-	p.do("receive files", unix.SYS_RECVMSG, num(controlFD), msg, num(unix.MSG_CMSG_CLOEXEC))
+	p.do("receive files", unix.SYS_RECVMSG, num(controlFD), msg, num(0))
+}
+
+// closeFrom closes the descriptors from first on, but not the control socket.
+func (p *program) closeFrom(first int) {
+	p.do("close files", unix.SYS_CLOSE_RANGE, num(first), num(controlFD-1), num(0))
+	p.do("close files", unix.SYS_CLOSE_RANGE, num(controlFD+1), num(^uint32(0)), num(0))
 }
 
 // next returns the program's next report. io.EOF says that there will be none.

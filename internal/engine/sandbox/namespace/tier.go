@@ -39,7 +39,8 @@ type Tier struct {
 	disks     *disks // nil: /tmp is a tmpfs
 	names     resolver
 
-	reserve *reserve
+	reserve   *reserve
+	furnisher *furnisher
 
 	natOnce sync.Once // makes nat, when the first sandbox wants out
 	nat     *nat      // nil when there is no way
@@ -125,7 +126,7 @@ func newTier(c Config) (*Tier, error) {
 	if t.log == nil {
 		t.log = slog.Default()
 	}
-	t.reserve = &reserve{tier: t}
+	t.reserve, t.furnisher = &reserve{tier: t}, &furnisher{tier: t}
 	t.findGroups()
 	if !t.rootless {
 		t.findDisks()
@@ -262,7 +263,7 @@ func (t *Tier) Sweep(ctx context.Context) error {
 
 // Close frees what the tier holds.
 func (t *Tier) Close() error {
-	err := errors.Join(t.reserve.close(), t.groups.close())
+	err := errors.Join(t.reserve.close(), t.furnisher.close(), t.groups.close())
 	if t.nat != nil {
 		err = errors.Join(err, t.nat.close())
 	}

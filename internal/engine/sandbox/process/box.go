@@ -19,11 +19,12 @@ import (
 
 // A box is one sandbox: a folder, and the process groups that run.
 type box struct {
-	dir    string
-	mounts []sandbox.Mount
+	dir string
 
 	mu        sync.Mutex // guards what is below
 	closed    bool
+	late      bool // until Furnish
+	mounts    []sandbox.Mount
 	running   map[*proc]bool
 	listeners []net.Listener
 	ended     time.Duration // CPU of ended processes
@@ -33,6 +34,13 @@ type box struct {
 // Path maps a path inside to the host's: the longest mount that holds it
 // decides. What no mount holds is the host's own.
 func (b *box) Path(target string) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.path(target)
+}
+
+// path is Path with b.mu held.
+func (b *box) path(target string) string {
 	best := sandbox.Mount{Source: filepath.Join(b.dir, "tmp"), Target: "/tmp"}
 	if !under(target, best.Target) {
 		best = sandbox.Mount{}
@@ -112,9 +120,10 @@ func (b *box) start(cmd sandbox.Command) (*proc, error) {
 			files[i+1] = w
 		}
 	}
+	files = append(files, cmd.Files...)
 	dir := cmd.Dir
 	if dir == "" {
-		dir = b.Path("/tmp")
+		dir = b.path("/tmp")
 	}
 	op, err := os.StartProcess(file, cmd.Args, &os.ProcAttr{
 		Dir:   dir,
@@ -166,7 +175,7 @@ func (b *box) env(env []string) []string {
 			return env
 		}
 	}
-	return append(append([]string{}, env...), "TMPDIR="+b.Path("/tmp"))
+	return append(append([]string{}, env...), "TMPDIR="+b.path("/tmp"))
 }
 
 // Freeze stops every process group.
@@ -263,6 +272,10 @@ func (b *box) Furnish(ctx context.Context, f sandbox.Furnishing) error {
 	if b.closed {
 		return errClosed
 	}
+	if !b.late {
+		return errors.New("process: furnish: the sandbox is complete")
+	}
+	b.late = false
 	b.mounts = append(b.mounts, f.Mounts...)
 	return nil
 }

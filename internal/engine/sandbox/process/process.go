@@ -62,7 +62,7 @@ func (t *Tier) Open(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, er
 	if err := os.Mkdir(filepath.Join(dir, "tmp"), 0o700); err != nil {
 		return nil, errors.Join(fmt.Errorf("process: open sandbox %s: %w", spec.ID, err), os.RemoveAll(dir))
 	}
-	return &box{dir: dir, mounts: spec.Mounts, running: map[*proc]bool{}}, nil
+	return &box{dir: dir, mounts: spec.Mounts, late: spec.Late, running: map[*proc]bool{}}, nil
 }
 
 // Sweep ends the process groups that an earlier server recorded, and removes

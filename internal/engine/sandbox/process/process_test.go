@@ -42,6 +42,7 @@ func TestSuite(t *testing.T) {
 	dir := t.TempDir()
 	tier := newTier(t, dir)
 	sandboxtest.Run(t, tier, sandboxtest.Traits{})
+	t.Run("Late", func(t *testing.T) { sandboxtest.Run(t, sandboxtest.Late(tier), sandboxtest.Traits{}) })
 	if left, _ := os.ReadDir(dir); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}

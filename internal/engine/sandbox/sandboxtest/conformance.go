@@ -35,6 +35,7 @@ func conformance() []test {
 		{"LookUpInPATH", testLookPath},
 		{"StartFails", testStartFails},
 		{"Mounts", testMounts},
+		{"Files", testFiles},
 		{"RestartKeepsTmp", testRestart},
 		{"Beside", testBeside},
 		{"FreezeThaw", testFreeze},

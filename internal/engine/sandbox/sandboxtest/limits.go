@@ -4,6 +4,7 @@ package sandboxtest
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -165,5 +166,42 @@ func testCPULimit(t *testing.T, tier sandbox.Tier) {
 	// A loaded machine only makes it longer.
 	if d := time.Since(begin); d < 1200*time.Millisecond {
 		t.Errorf("0.4 s of a quarter of a CPU took %v", d)
+	}
+}
+
+// testFurnishLimits sets limits on a process that runs already.
+func testFurnishLimits(t *testing.T, tier sandbox.Tier) {
+	s := spec()
+	s.Late, s.MemoryMB, s.PIDs = true, 1024, 0
+	b := open(t, tier, s)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	out := newText()
+	p, err := b.Start(t.Context(), sandbox.Command{Args: []string{"/usr/bin/python3", "-I", "-S", "-c", `
+import os, time
+print("up", flush=True)
+os.read(3, 1)
+try:
+    for i in range(100):
+        if os.fork() == 0:
+            time.sleep(1000)
+except BlockingIOError:
+    print("limited", flush=True)
+x = bytearray(300 << 20)
+print(len(x))`}, Env: env(), Stdout: out, Stderr: out, Files: []*os.File{r}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.await(t, "up")
+	if err := b.Furnish(t.Context(), sandbox.Furnishing{MemoryMB: 128, CPUs: 2, PIDs: 30}); err != nil {
+		t.Fatal(err)
+	}
+	w.Write([]byte("x"))
+	if x := wait(t, p); !x.OOMKilled || out.String() != "up\nlimited\n" {
+		t.Errorf("%+v, %q", x, out)
 	}
 }

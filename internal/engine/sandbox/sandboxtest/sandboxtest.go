@@ -35,6 +35,16 @@ func Run(t *testing.T, tier sandbox.Tier, traits Traits) {
 	for _, c := range conformance() {
 		t.Run(c.name, func(t *testing.T) { c.run(t, tier) })
 	}
+	if _, late := tier.(lateTier); !late {
+		t.Run("Furnish", func(t *testing.T) { testFurnish(t, tier) })
+		t.Run("FurnishFails", func(t *testing.T) { testFurnishFails(t, tier) })
+		if traits.Isolated {
+			t.Run("Attack/Late", func(t *testing.T) { attackLate(t, tier) })
+		}
+		if traits.Memory {
+			t.Run("FurnishLimits", func(t *testing.T) { testFurnishLimits(t, tier) })
+		}
+	}
 	if traits.Tmp {
 		t.Run("TmpIsLimited", func(t *testing.T) { testTmpLimit(t, tier) })
 	}
