@@ -8,12 +8,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/engine/admit"
+	"github.com/mayfly-faas/mayfly/internal/engine/blank"
 	"github.com/mayfly-faas/mayfly/internal/engine/logs"
 	"github.com/mayfly-faas/mayfly/internal/engine/pool"
 	"github.com/mayfly-faas/mayfly/internal/engine/runtimes"
@@ -27,6 +30,10 @@ var ErrClosed = errors.New("engine: closed")
 type Runtimes interface {
 	Mounts(runtime string) ([]sandbox.Mount, error)
 	Command(runtimes.Launch) (args []string, env map[string]string, err error)
+
+	// Blank is how code may be started before it is known; ok is false where
+	// that cannot be.
+	Blank(runtimes.Launch) (b runtimes.Blank, ok bool)
 }
 
 // A Config is what an Engine is made of. Tier and Runtimes are needed; a zero
@@ -34,7 +41,8 @@ type Runtimes interface {
 type Config struct {
 	Tier     sandbox.Tier
 	Runtimes Runtimes
-	Sink     logs.Sink // where logs go; nowhere
+	Sink     logs.Sink    // where logs go; nowhere
+	Log      *slog.Logger // the server's own; slog.Default()
 
 	// Endpoint serves the platform's API on a listener inside a sandbox, until
 	// that is closed. Without it the code has no AWS_ENDPOINT_URL.
@@ -50,6 +58,7 @@ type Config struct {
 	MemoryMB     int           // all sandboxes together may come to use so much, see below; four fifths of what there is
 	OnDemandInit time.Duration // limit of the Init phase; 10 s
 	EndpointPort int           // where AWS_ENDPOINT_URL points to inside; 4566
+	BlanksMB     int           // memory for started interpreters that are nobody's yet; negative: none are kept; a sixteenth of what there is
 
 	// What counts of MemoryMB is each sandbox's whole limit, used or not. An
 	// invocation that needs a new sandbox where there is no room has the one
@@ -59,10 +68,12 @@ type Config struct {
 
 // An Engine runs units.
 type Engine struct {
-	c    Config
-	gate *admit.Gate
-	pool *pool.Pool
-	sums counters
+	c      Config
+	gate   *admit.Gate
+	pool   *pool.Pool
+	opener *blank.Opener
+	blanks *blank.Pool
+	sums   counters
 
 	running sync.WaitGroup // invocations
 	mu      sync.RWMutex   // guards closed against the start of invocations
@@ -83,10 +94,38 @@ func New(c Config) *Engine {
 	if c.MemoryMB == 0 {
 		c.MemoryMB = defaultMemoryMB()
 	}
-	return &Engine{c: c, gate: admit.New(c.Concurrency), pool: pool.New(pool.Config{
+	if c.BlanksMB == 0 {
+		c.BlanksMB = defaultBlanksMB()
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	e := &Engine{c: c, gate: admit.New(c.Concurrency), pool: pool.New(pool.Config{
 		Starts: c.ColdStarts, Idle: c.IdleTimeout, Life: c.MaxLifetime,
 		FreezeAfter: c.FreezeAfter, MemoryMB: max(c.MemoryMB, 0),
 	})}
+	e.opener = &blank.Opener{Tier: c.Tier, Endpoint: c.Endpoint, EndpointPort: c.EndpointPort}
+	e.blanks = blank.New(blank.Config{
+		Maker: blank.NewMaker(e.opener, c.Log), BudgetMB: max(c.BlanksMB, 0), Makers: blankMakers(), Log: c.Log, Busy: e.busy,
+	})
+	return e
+}
+
+// blankMakers is how many blanks are made at a time while nobody waits: half the
+// processors' worth.
+func blankMakers() int { return max(1, runtime.GOMAXPROCS(0)/2) }
+
+// busy reports whether requests need the machine for themselves.
+func (e *Engine) busy() bool {
+	return e.pool.Pressed() || e.gate.Running() >= runtime.GOMAXPROCS(0)
+}
+
+// Expect says that u may soon be invoked: a hint, so that there is an
+// interpreter for it.
+func (e *Engine) Expect(u *Unit) {
+	if o, ok := e.order(u); ok {
+		e.blanks.Expect(o)
+	}
 }
 
 // Invoke runs u once. A failure of the code is an Outcome. An error means that
@@ -171,6 +210,9 @@ type Stats struct {
 	Throttles   uint64 // refused for want of room, so far
 
 	ByKey map[string]pool.Stats // sandboxes
+
+	Blanks  map[string]blank.Stats // by what the interpreters are
+	Zygotes int
 }
 
 // counters are what Stats has of the past.
@@ -192,6 +234,7 @@ func (e *Engine) Stats() Stats {
 	return Stats{
 		Running: e.gate.Running(), Invocations: e.sums.invocations.Load(), ColdStarts: e.sums.coldStarts.Load(),
 		Failures: e.sums.failures.Load(), Throttles: e.sums.throttles.Load(), ByKey: e.pool.Stats(),
+		Blanks: e.blanks.Stats(), Zygotes: e.blanks.Zygotes(),
 	}
 }
 
@@ -204,6 +247,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	e.mu.Unlock()
 	err := e.pool.Close(ctx)
 	e.running.Wait()
+	e.blanks.Close()
 	if err != nil {
 		return fmt.Errorf("engine: close: invocations were cut off: %w", err)
 	}

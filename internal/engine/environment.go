@@ -12,7 +12,6 @@ const (
 	taskRoot    = "/var/task"
 	optRoot     = "/opt"
 	runtimeRoot = "/var/runtime"
-	apiPort     = 9001
 )
 
 // reserved are the variables that a user cannot set: AWS refuses them at the
@@ -43,7 +42,7 @@ type place struct {
 // environment makes the whole environment of u's code. Later wins: what every
 // function has, what its language wants (runtime), what the user says, and what
 // the user cannot say otherwise.
-func environment(u *Unit, runtime map[string]string, cred Credentials, at place) []string {
+func environment(u *Unit, runtime map[string]string, cred Credentials, at place) map[string]string {
 	env := map[string]string{
 		"LANG": "en_US.UTF-8", "TZ": ":UTC", "PWD": at.path(taskRoot), "SHLVL": "0",
 		"AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
@@ -58,7 +57,11 @@ func environment(u *Unit, runtime map[string]string, cred Credentials, at place)
 	maps.Copy(env, u.Env)
 	maps.DeleteFunc(env, func(name, _ string) bool { return reserved(name) })
 	maps.Copy(env, fixed(u, cred, at))
+	return env
+}
 
+// list is an environment as a process has it.
+func list(env map[string]string) []string {
 	list := make([]string, 0, len(env))
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		list = append(list, name+"="+env[name])
@@ -102,11 +105,14 @@ func fixed(u *Unit, cred Credentials, at place) map[string]string {
 // isCustom reports whether the package brings its own runtime.
 func isCustom(runtime string) bool { return strings.HasPrefix(runtime, "provided") }
 
-// joinsLines reports whether the runtime's bootstrap writes an event of several
-// lines as one line.
-func joinsLines(runtime string) bool {
+// speaksLink reports whether the runtime's bootstrap is ours.
+func speaksLink(runtime string) bool {
 	return strings.HasPrefix(runtime, "python") || strings.HasPrefix(runtime, "nodejs")
 }
+
+// joinsLines reports whether the runtime's bootstrap writes an event of several
+// lines as one line.
+func joinsLines(runtime string) bool { return speaksLink(runtime) }
 
 func or(s, otherwise string) string {
 	if s == "" {

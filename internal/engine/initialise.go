@@ -2,7 +2,10 @@ package engine
 
 import (
 	"context"
+	"os"
 	"time"
+
+	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
 )
 
 // The phases in which initialisation happens.
@@ -19,6 +22,9 @@ func (i *instance) initialise(ctx context.Context, phase string, limit time.Dura
 		i.logInitStart(phase)
 	}
 	start := time.Now()
+	if i.blank != nil {
+		start = i.begun
+	}
 	f, err := i.boot(ctx, limit)
 	took := time.Since(start)
 	if i.proc != nil {
@@ -46,8 +52,41 @@ func (i *instance) boot(ctx context.Context, limit time.Duration) (*fault, error
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
+	launch := i.execute
+	if i.blank != nil {
+		launch = i.assign
+	}
+	if f, err := launch(ctx); f != nil || err != nil {
+		return f, err
+	}
+	return i.await(ctx, timer.C, limit)
+}
+
+// assign has the interpreter that waits in the sandbox load the function. One
+// that has died meanwhile is no fault of the function's: another is executed.
+func (i *instance) assign(ctx context.Context) (*fault, error) {
+	i.blank = nil
+	if i.api.Assign(i.env) == nil {
+		return nil, nil
+	}
+	i.reset()
+	return i.execute(ctx)
+}
+
+// execute starts the function's own process.
+func (i *instance) execute(ctx context.Context) (*fault, error) {
 	i.api.Reset()
-	proc, err := i.box.Start(ctx, i.cmd)
+	cmd := i.cmd
+	if i.linked {
+		conn, file, err := sandbox.NewLink()
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		i.api.Attach(conn)
+		cmd.Files = []*os.File{file}
+	}
+	proc, err := i.box.Start(ctx, cmd)
 	if err != nil {
 		if f := i.unstartable(err); f != nil {
 			return f, nil
@@ -55,11 +94,17 @@ func (i *instance) boot(ctx context.Context, limit time.Duration) (*fault, error
 		return nil, err
 	}
 	i.proc = proc
+	return nil, nil
+}
+
+// await waits for the runtime's first word.
+func (i *instance) await(ctx context.Context, late <-chan time.Time, limit time.Duration) (*fault, error) {
+	proc := i.proc
 	started := i.api.Started()
 	select {
 	case <-started:
 	case <-proc.Done():
-	case <-timer.C:
+	case <-late:
 		return overran(limit), nil
 	case <-i.closing:
 		return nil, ErrClosed

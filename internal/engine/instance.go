@@ -2,8 +2,7 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mayfly-faas/mayfly/internal/engine/blank"
 	"github.com/mayfly-faas/mayfly/internal/engine/logs"
 	"github.com/mayfly-faas/mayfly/internal/engine/runtimeapi"
 	"github.com/mayfly-faas/mayfly/internal/engine/runtimes"
@@ -31,23 +31,27 @@ const (
 type instance struct {
 	e           *Engine
 	u           *Unit
-	id          string
 	provisioned bool
 	expires     time.Time
 
-	box     sandbox.Sandbox
-	api     *runtimeapi.Server
+	place   *blank.Place
+	box     sandbox.Sandbox    // of place
+	api     *runtimeapi.Server // of place
 	log     *logs.Stream
+	env     map[string]string // of cmd
 	cmd     sandbox.Command
-	serving sync.WaitGroup // the endpoint
+	linked  bool // cmd speaks with us over a link
 	closing chan struct{}
 	close   func()
 
+	blank *blank.Blank    // that waits for its assignment; nil once it has it, and for what is executed
+	begun time.Time       // when blank was asked for
 	proc  sandbox.Process // nil when nothing runs
 	ready bool            // proc has been initialised
 	ran   bool            // an invocation has ended in this sandbox
 	init  time.Duration   // of the Init phase, until an invocation has reported it
-	cpu   time.Duration   // what invocations before have reported
+	cpu   time.Duration   // what was used before the next invocation
+	timer *time.Timer     // of the invocation's deadline; nil before the first
 }
 
 // start makes a sandbox for u and initialises it. An initialisation that fails
@@ -79,30 +83,94 @@ func (e *Engine) start(ctx context.Context, u *Unit, provisioned bool) (*instanc
 // share is what the unit's memory buys of the processors. It holds from the end
 // of the Init phase on: on AWS, too, that phase is as fast for a small function as for
 // a large one, but not when it is made up for in an invocation.
-func (i *instance) share() float64 { return float64(i.u.MemoryMB) / mbPerCPU }
+func (i *instance) share() float64 { return i.u.share() }
 
-// open makes a sandbox for u in which nothing runs yet.
+func (u *Unit) share() float64 { return float64(u.MemoryMB) / mbPerCPU }
+
+// open makes a sandbox for u in which none of its code runs yet.
 func (e *Engine) open(ctx context.Context, u *Unit, provisioned bool) (*instance, error) {
+	if o, ok := e.order(u); ok {
+		i, err := e.adopt(ctx, u, o, provisioned)
+		if err == nil || ctx.Err() != nil || errors.Is(err, blank.ErrClosed) {
+			return i, err
+		}
+		e.c.Log.Warn("a started interpreter cannot be used, another is executed", "function", u.Function, "err", err)
+	}
 	mounts, err := e.c.Runtimes.Mounts(u.Runtime)
 	if err != nil {
 		return nil, err
 	}
+	p, err := e.opener.Open(ctx, sandbox.Spec{
+		ID: blank.NewID(), Mounts: append(mounts, u.mounts()...), MemoryMB: u.MemoryMB, CPUs: max(initCPUs, u.share()),
+		PIDs: maxPIDs, TmpMB: u.TmpMB, Outbound: !e.c.Offline,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return e.instance(ctx, u, p, provisioned)
+}
+
+// order is the blank that u's code can be loaded into; ok is false when it must
+// be executed.
+func (e *Engine) order(u *Unit) (o blank.Order, ok bool) {
+	l := u.launch(nil)
+	b, ok := e.c.Runtimes.Blank(l)
+	if !ok {
+		return o, false
+	}
+	return blank.Order{Blank: b, Outbound: !e.c.Offline, TmpMB: u.TmpMB, At: func(path func(string) string) runtimes.Blank {
+		l := l
+		l.Path = path
+		b, _ := e.c.Runtimes.Blank(l)
+		return b
+	}}, true
+}
+
+// adopt makes a blank the place of u, for life.
+func (e *Engine) adopt(ctx context.Context, u *Unit, o blank.Order, provisioned bool) (*instance, error) {
+	begun := time.Now()
+	b, err := e.blanks.Take(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	err = b.Box.Furnish(ctx, sandbox.Furnishing{
+		Mounts: u.mounts(), MemoryMB: u.MemoryMB, CPUs: max(initCPUs, u.share()), PIDs: maxPIDs,
+	})
+	if err != nil {
+		b.Close()
+		return nil, fmt.Errorf("furnish: %w", err)
+	}
+	i, err := e.instance(ctx, u, b.Place, provisioned)
+	if err != nil {
+		return nil, err
+	}
+	i.blank, i.begun, i.proc, i.cpu = b, begun, b.Proc, b.CPU
+	b.Output.To(i.log)
+	return i, nil
+}
+
+// mounts are where code finds itself.
+func (u *Unit) mounts() []sandbox.Mount {
+	var mounts []sandbox.Mount
 	for _, m := range []sandbox.Mount{{Source: u.Code, Target: taskRoot}, {Source: u.Opt, Target: optRoot}} {
 		if m.Source != "" {
 			mounts = append(mounts, m)
 		}
 	}
-	id := randomHex(16)
-	box, err := e.c.Tier.Open(ctx, sandbox.Spec{
-		ID: id, Mounts: mounts, MemoryMB: u.MemoryMB, CPUs: max(initCPUs, float64(u.MemoryMB)/mbPerCPU),
-		PIDs: maxPIDs, TmpMB: u.TmpMB, Outbound: !e.c.Offline,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open sandbox: %w", err)
+	return mounts
+}
+
+func (u *Unit) launch(path func(string) string) runtimes.Launch {
+	return runtimes.Launch{
+		Runtime: u.Runtime, Handler: u.Handler, Env: u.Env, MemoryMB: u.MemoryMB, Code: u.Code, Opt: u.Opt, Path: path,
 	}
+}
+
+// instance makes p the place of u. When it fails, p is closed.
+func (e *Engine) instance(ctx context.Context, u *Unit, p *blank.Place, provisioned bool) (*instance, error) {
 	i := &instance{
-		e: e, u: u, id: id, provisioned: provisioned, box: box, api: runtimeapi.New(),
-		log: logs.Open(e.c.Sink, u.Log.Group, streamName(u, id, time.Now())), closing: make(chan struct{}),
+		e: e, u: u, provisioned: provisioned, place: p, box: p.Box, api: p.API,
+		log: logs.Open(e.c.Sink, u.Log.Group, streamName(u, p.ID, time.Now())), closing: make(chan struct{}),
 	}
 	if joinsLines(u.Runtime) {
 		i.log.Joined()
@@ -115,23 +183,8 @@ func (e *Engine) open(ctx context.Context, u *Unit, provisioned bool) (*instance
 	return i, nil
 }
 
-// prepare opens the ways out of the sandbox, and writes down what will run in it.
-func (i *instance) prepare(ctx context.Context) error {
-	at := place{path: i.box.Path, stream: i.log.Name(), initType: i.initType()}
-	l, err := i.box.Listen(apiPort)
-	if err != nil {
-		return fmt.Errorf("listen for the runtime: %w", err)
-	}
-	i.api.Serve(l)
-	at.api = l.Addr().String()
-	if i.e.c.Endpoint != nil {
-		l, err := i.box.Listen(i.e.c.EndpointPort)
-		if err != nil {
-			return fmt.Errorf("listen for the platform: %w", err)
-		}
-		i.serving.Go(func() { i.e.c.Endpoint(l) })
-		at.endpoint = "http://" + l.Addr().String()
-	}
+// prepare writes down what will run in the sandbox.
+func (i *instance) prepare(ctx context.Context) (err error) {
 	var cred Credentials
 	if i.u.Credentials != nil {
 		if cred, err = i.u.Credentials(ctx); err != nil {
@@ -141,15 +194,19 @@ func (i *instance) prepare(ctx context.Context) error {
 	if !cred.Expires.IsZero() {
 		i.expires = cred.Expires.Add(-credMargin)
 	}
-	args, env, err := i.e.c.Runtimes.Command(runtimes.Launch{
-		Runtime: i.u.Runtime, Handler: i.u.Handler, Env: i.u.Env, MemoryMB: i.u.MemoryMB,
-		Code: i.u.Code, Opt: i.u.Opt, Path: i.box.Path,
-	})
+	args, env, err := i.e.c.Runtimes.Command(i.u.launch(i.box.Path))
 	if err != nil {
 		return err
 	}
+	i.linked = speaksLink(i.u.Runtime) && env["AWS_LAMBDA_EXEC_WRAPPER"] == ""
+	i.env = environment(i.u, env, cred, place{
+		path: i.box.Path, api: i.place.APIAddr, endpoint: i.place.Endpoint, stream: i.log.Name(), initType: i.initType(),
+	})
 	i.cmd = sandbox.Command{
-		Args: args, Env: environment(i.u, env, cred, at), Dir: i.box.Path(taskRoot), Stdout: i.log, Stderr: i.log,
+		Args: args, Env: list(i.env), Dir: i.box.Path(taskRoot), Stdout: i.log, Stderr: i.log,
+	}
+	if i.linked {
+		i.cmd.Env = append(i.cmd.Env, "MAYFLY_LINK=3")
 	}
 	return nil
 }
@@ -191,9 +248,7 @@ func (i *instance) Close() { i.close() }
 
 func (i *instance) shut() {
 	close(i.closing)
-	i.box.Close()
-	i.api.Close()
-	i.serving.Wait()
+	i.place.Close()
 	i.log.Close()
 }
 
@@ -205,7 +260,7 @@ func (i *instance) reset() {
 	}
 	// Until then the peak of memory is that of all invocations, as AWS reports it.
 	i.box.ResetUsage()
-	i.proc, i.ready = nil, false
+	i.proc, i.blank, i.ready = nil, nil, false
 }
 
 // bootstrap is the fault of a package that brings no runtime though it must.
@@ -235,10 +290,4 @@ func streamName(u *Unit, id string, now time.Time) string {
 		name = u.Function
 	}
 	return now.UTC().Format("2006/01/02/") + name + "[" + u.Version + "]" + id
-}
-
-func randomHex(bytes int) string {
-	b := make([]byte, bytes)
-	rand.Read(b) // never fails
-	return hex.EncodeToString(b)
 }

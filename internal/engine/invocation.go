@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/mayfly-faas/mayfly/internal/engine/blank"
 	"github.com/mayfly-faas/mayfly/internal/engine/pool"
 	"github.com/mayfly-faas/mayfly/internal/engine/runtimeapi"
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
@@ -66,10 +67,14 @@ func (in *invocation) ensureReady(deadline time.Time) (err error) {
 // deliver gives the call to the runtime, and waits until it has answered and
 // asks for more, has ended, or is late.
 func (in *invocation) deliver(deadline time.Time) error {
-	timer := time.NewTimer(time.Until(deadline))
-	defer timer.Stop()
+	if in.timer == nil {
+		in.timer = time.NewTimer(time.Until(deadline))
+	} else {
+		in.timer.Reset(time.Until(deadline))
+	}
+	defer in.timer.Stop()
 	done := in.api.Begin(&runtimeapi.Call{
-		ID: in.c.RequestID, Attempt: randomHex(16), Payload: in.c.Payload, Deadline: deadline,
+		ID: in.c.RequestID, Attempt: blank.NewID(), Payload: in.c.Payload, Deadline: deadline,
 		InvokedARN: in.c.InvokedARN, TraceHeader: in.c.TraceHeader, ClientContext: in.c.ClientContext,
 		Begin: in.c.Begin, Answer: in.c.Answer, Limit: in.c.Limit,
 	})
@@ -80,7 +85,7 @@ func (in *invocation) deliver(deadline time.Time) error {
 	case <-in.proc.Done():
 		in.took = time.Since(in.start)
 		in.ending = in.exit()
-	case <-timer.C:
+	case <-in.timer.C:
 		in.ending = overran(in.u.Timeout)
 	}
 	res := in.api.End()

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/mayfly-faas/mayfly/internal/engine/blank"
 )
 
 // This file writes the platform's log lines in text form; records.go is the
@@ -77,7 +79,7 @@ func (in *invocation) reportLine() string {
 	}
 	b.WriteString("\n")
 	if root, ok := sampled(in.c.TraceHeader); ok {
-		fmt.Fprintf(&b, "XRAY TraceId: %s\tSegmentId: %s\tSampled: true\t\n", root, randomHex(8))
+		fmt.Fprintf(&b, "XRAY TraceId: %s\tSegmentId: %s\tSampled: true\t\n", root, blank.NewID()[:16])
 	}
 	return b.String()
 }

@@ -12,6 +12,10 @@ import (
 // take the machine down. Where that cannot be told there is no limit.
 func defaultMemoryMB() int { return machineMB("/") / 5 * 4 }
 
+// defaultBlanksMB is how much of the memory interpreters may use that are
+// nobody's yet: a sixteenth, for the sandboxes leave a fifth.
+func defaultBlanksMB() int { return max(64, machineMB("/")/16) }
+
 // machineMB is the memory of the machine below root, or what the server's own
 // control group, or one above it, leaves of it. 0 is unknown.
 func machineMB(root string) int {

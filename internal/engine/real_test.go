@@ -30,6 +30,8 @@ func (s selfRuntime) Mounts(string) ([]sandbox.Mount, error) {
 	return []sandbox.Mount{{Source: s.dir, Target: "/var/runtime"}}, nil
 }
 
+func (s selfRuntime) Blank(runtimes.Launch) (b runtimes.Blank, ok bool) { return b, false }
+
 func (s selfRuntime) Command(l runtimes.Launch) ([]string, map[string]string, error) {
 	return []string{l.Path("/var/runtime/code")}, map[string]string{"ENGINE_TEST_CODE": "1"}, nil
 }

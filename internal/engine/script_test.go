@@ -390,6 +390,8 @@ func (a pipeAddr) String() string { return fmt.Sprintf("127.0.0.1:%d", int(a)) }
 // anyRuntime has every runtime, and starts "code" for it.
 type anyRuntime struct{}
 
+func (anyRuntime) Blank(runtimes.Launch) (b runtimes.Blank, ok bool) { return b, false }
+
 func (anyRuntime) Mounts(string) ([]sandbox.Mount, error) { return nil, nil }
 func (anyRuntime) Command(l runtimes.Launch) ([]string, map[string]string, error) {
 	env := map[string]string{"PATH": "/bin", "LANGUAGE_PATH": l.Path("/opt/lang")}

@@ -29,3 +29,10 @@ func (p *Pool) Stats() map[string]Stats {
 	}
 	return all
 }
+
+// Pressed reports whether somebody waits for an instance that is being started.
+func (p *Pool) Pressed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.active) > 0
+}
