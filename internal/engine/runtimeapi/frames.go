@@ -20,8 +20,10 @@ const (
 	maxCopy = 16 << 10
 )
 
-// errFrame says that the runtime does not keep to the protocol.
-var errFrame = errors.New("runtimeapi: bad frame")
+var (
+	errFrame    = errors.New("runtimeapi: bad frame") // the runtime does not keep to the protocol
+	errLastWord = errors.New("runtimeapi: the runtime ends")
+)
 
 // pieces are buffers for answers that are longer than a link's own.
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
@@ -258,8 +260,11 @@ func (l *link) failure(n int64, goesOn bool) error {
 	}
 	f, err := l.readFailure(n)
 	l.run.answered(t, f)
-	if err != nil || !goesOn {
+	switch {
+	case err != nil:
 		return err
+	case !goesOn:
+		return errLastWord
 	}
 	return l.next()
 }
@@ -271,7 +276,7 @@ func (l *link) noInit(n int64) error {
 	}
 	f, err := l.readFailure(n)
 	l.run.failedInit(f)
-	return err
+	return errors.Join(err, errLastWord)
 }
 
 // readFailure reads a report of n bytes. It keeps what it got of one that is cut

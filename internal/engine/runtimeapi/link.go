@@ -30,13 +30,15 @@ import (
 //	R  answer: head {"type": media type}, payload; with "large": n in the head
 //	   the payload of n bytes was over the limit and was left out
 //	F  the function failed: head {"type": ...}, the error's JSON
-//	D  as F, but the runtime ends with it, and asks for nothing
+//	D  as F, but the runtime ends, and asks for nothing
 //	S  an answer begins that comes in pieces: head {"type": media type}
 //	C  a piece of it
 //	E  its end: head {}, or {"type": ...} and the error's JSON when it broke off
 //
-// What breaks these rules ends the link, and with it the runtime. An answer on
-// the link is one to the invocation that the link brought.
+// After X and D the server ends the link: until then the runtime must not end, so
+// that its last word is heard before its end is. What breaks these rules ends the
+// link, too, and with it the runtime. An answer on the link is one to the invocation
+// that the link brought.
 const (
 	frameAssign  = 'A'
 	frameInvoke  = 'I'

@@ -186,8 +186,7 @@ func TestLinkDying(t *testing.T) {
 	s, p := attached(t)
 	done := turnOn(t, s, p, &Call{Answer: io.Discard})
 	p.send(frame('D', `{"type":"E"}`, "why"))
-	p.conn.Close()
-	s.serving.Wait() // the link's reader has seen the end
+	p.ended()
 	select {
 	case <-done:
 		t.Error("it asked for more")
@@ -201,12 +200,11 @@ func TestLinkDying(t *testing.T) {
 func TestLinkInitError(t *testing.T) {
 	s, p := attached(t)
 	p.send(frame('X', `{"type":"Runtime.E"}`, `{"errorType":"E"}`))
+	p.ended()
 	<-s.Started()
 	if f := s.InitFailure(); f == nil || f.Type != "Runtime.E" || string(f.Payload) != `{"errorType":"E"}` {
 		t.Errorf("failure = %+v", f)
 	}
-	p.send(frame('N', "", ""))
-	p.ended()
 }
 
 func TestLinkTooLarge(t *testing.T) {

@@ -63,7 +63,13 @@ func bundleName() (string, error) {
 	return hex.EncodeToString(h.Sum(nil)[:8]), err
 }
 
+// emptyDir is a host directory with nothing in it.
+func (s *Set) emptyDir() string { return filepath.Join(s.dir, "empty") }
+
 func unpackBundle(dir string) error {
+	if err := os.Mkdir(filepath.Join(dir, "empty"), 0o755); err != nil {
+		return err
+	}
 	return fs.WalkDir(bundle, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || path == "." {
 			return err

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -59,14 +60,38 @@ func each(t *testing.T, f family, test func(t *testing.T, runtime string)) {
 			continue
 		}
 		ran = true
-		t.Run(st.Runtime, func(t *testing.T) {
-			t.Parallel()
-			test(t, st.Runtime)
-		})
+		for _, w := range waysOf(f) {
+			t.Run(st.Runtime+"/"+string(w), func(t *testing.T) {
+				t.Parallel()
+				test(t, st.Runtime)
+			})
+		}
 	}
 	if !ran {
 		t.Skipf("no %s on this machine", f)
 	}
+}
+
+// A way is how a function is started, and how it speaks to the platform. A test's
+// name has it, so that tests need not hand it on.
+type way string
+
+const (
+	byHTTP  way = "by-http"  // executed, with the public API
+	byLink  way = "by-link"  // executed, with a link
+	byBlank way = "by-blank" // assigned to a blank that waits on its link
+)
+
+func waysOf(family) []way { return []way{byHTTP, byLink, byBlank} }
+
+// wayOf is how the test t is to start its functions.
+func wayOf(t testing.TB) way {
+	for _, part := range strings.Split(t.Name(), "/") {
+		if w := way(part); slices.Contains(waysOf(python), w) {
+			return w
+		}
+	}
+	return byHTTP
 }
 
 // A function is code to run in a lab: a sandbox that is none. Its /var/task and
@@ -116,7 +141,10 @@ func writeTree(t testing.TB, dir string, files map[string]string) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(text), 0o755); err != nil {
+		syscall.ForkLock.RLock() // a program that another child still has open cannot be executed
+		err := os.WriteFile(path, []byte(text), 0o755)
+		syscall.ForkLock.RUnlock()
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -149,14 +177,7 @@ func launchOn(t testing.TB, s *Set, f function) *lab {
 		t.Fatal(err)
 	}
 	maps.Copy(env, f.as)
-	l.cmd = exec.Command(args[0], args[1:]...)
-	for _, k := range slices.Sorted(maps.Keys(env)) {
-		l.cmd.Env = append(l.cmd.Env, k+"="+env[k])
-	}
-	l.cmd.Dir, l.cmd.Stdout, l.cmd.Stderr = l.path(taskRoot), l.out.File, l.out.File
-	if err := l.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	l.begin(f, args, env)
 	go func() { l.cmd.Wait(); close(l.done) }()
 	t.Cleanup(func() {
 		l.stop()
@@ -165,6 +186,65 @@ func launchOn(t testing.TB, s *Set, f function) *lab {
 		}
 	})
 	return l
+}
+
+// begin starts the process, the way that the test has.
+func (l *lab) begin(f function, args []string, env map[string]string) {
+	w := wayOf(l.t)
+	if f.args != nil || !l.set.Linked(l.launch(f)) {
+		w = byHTTP
+	}
+	b, ok := l.set.Blank(l.launch(f))
+	if w == byBlank && !ok {
+		w = byLink
+	}
+	switch w {
+	case byHTTP:
+		l.exec(args, assignments(env), l.path(taskRoot))
+	case byLink:
+		l.exec(args, append(assignments(env), "MAYFLY_LINK=3"), l.path(taskRoot), l.link())
+	case byBlank:
+		if as := f.as["AWS_EXECUTION_ENV"]; as != "" {
+			b.Env = append(b.Env, "AWS_EXECUTION_ENV="+as)
+		}
+		l.exec(b.Args, b.Env, b.Dir, l.link())
+		l.wait(l.api.Waiting())
+		if err := l.api.Assign(env); err != nil {
+			l.t.Fatal(err)
+		}
+	}
+}
+
+// link makes a link, and returns the process's end of it.
+func (l *lab) link() *os.File {
+	l.t.Helper()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	ours := os.NewFile(uintptr(fds[0]), "link")
+	defer ours.Close()
+	conn, err := net.FileConn(ours)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.api.Attach(conn)
+	return os.NewFile(uintptr(fds[1]), "link")
+}
+
+// exec executes a command line, and closes files.
+func (l *lab) exec(args, env []string, dir string, files ...*os.File) {
+	l.t.Helper()
+	l.cmd = exec.Command(args[0], args[1:]...)
+	l.cmd.Env, l.cmd.Dir, l.cmd.ExtraFiles = env, dir, files
+	l.cmd.Stdout, l.cmd.Stderr = l.out.File, l.out.File
+	err := l.cmd.Start()
+	for _, f := range files {
+		f.Close()
+	}
+	if err != nil {
+		l.t.Fatal(err)
+	}
 }
 
 // stop ends all that a lab runs.
@@ -181,11 +261,15 @@ func (l *lab) command(f function) ([]string, map[string]string, error) {
 		return nil, nil, err
 	}
 	l.mounts = mounts
-	args, env, err := l.set.Command(Launch{Runtime: f.runtime, Handler: f.handler, Env: f.env, Path: l.path})
+	args, env, err := l.set.Command(l.launch(f))
 	if f.args != nil {
 		args = f.args
 	}
 	return args, env, err
+}
+
+func (l *lab) launch(f function) Launch {
+	return Launch{Runtime: f.runtime, Handler: f.handler, Env: f.env, Path: l.path}
 }
 
 // path is where the lab has what is at inside in a sandbox.

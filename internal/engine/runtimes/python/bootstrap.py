@@ -33,8 +33,31 @@ def set_paths():
             sites.addsitedir(d)
 
 
+def open_link():
+    """Open the private way to the platform, if there is one; wait on it to be given a function."""
+    import os
+
+    zygote = os.environ.pop("MAYFLY_ZYGOTE", None)
+    descriptor = os.environ.pop("MAYFLY_LINK", None)
+    if zygote:
+        from mayfly_runtime import zygote as nursery
+
+        descriptor = nursery.serve(int(zygote))  # returns in what it forks
+    if not descriptor:
+        return None
+    from mayfly_runtime.link import Link
+
+    link = Link(int(descriptor))
+    if "_HANDLER" not in os.environ:
+        from mayfly_runtime import blank
+
+        blank.become(link)
+    return link
+
+
 if __name__ == "__main__":
+    way = open_link()
     set_paths()
     from mayfly_runtime import loop
 
-    loop.run()
+    loop.run(way)

@@ -11,6 +11,9 @@ PREFIX = "/2018-06-01/runtime/"
 LONGEST_HEAD = 1 << 20
 
 
+JSON = "lambda-runtime-client-context", "lambda-runtime-cognito-identity"
+
+
 class APIError(Exception):
     """The Runtime API refused a request, or broke off."""
 
@@ -20,6 +23,8 @@ class APIError(Exception):
 
 
 class Client:
+    """The public way. A Link has the same next, respond, fail and fail_init."""
+
     def __init__(self, address):
         self.address = address
         host, _, port = address.rpartition(":")
@@ -32,7 +37,32 @@ class Client:
         status, headers, body = self.call("GET", "invocation/next")
         if status != 200:
             raise APIError("Failed to get next invocation: status %d" % status, status)
+        for name in JSON:
+            if name in headers:
+                headers[name] = headers[name].encode("latin-1").decode("utf-8", "surrogateescape")
         return headers, body
+
+    def respond(self, headers, body, kind):
+        """Answer the invocation that headers came with; tell whether the answer was too long."""
+        return self.end(headers, "response", body, [("Content-Type", kind)])
+
+    def fail(self, headers, body, kind):
+        """Fail the invocation."""
+        return self.end(headers, "error", body, error_headers(kind))
+
+    def end(self, headers, verb, body, own):
+        attempt = headers.get("lambda-runtime-invocation-id")
+        if attempt is not None:
+            own.append(("Lambda-Runtime-Invocation-Id", attempt))
+        path = "invocation/%s/%s" % (headers.get("lambda-runtime-aws-request-id", ""), verb)
+        status = self.post(path, body, own)
+        if status >= 300 and status != 413:
+            raise APIError("Failed to post invocation response: status %d" % status, status)
+        return status == 413
+
+    def fail_init(self, body, kind):
+        """Report that the function cannot be run."""
+        self.post("init/error", body, error_headers(kind))
 
     def post(self, path, body, headers=()):
         """Post body; return the status."""
@@ -169,3 +199,8 @@ class Client:
             self.sock.close()
         self.sock = None
         self.buffer = b""
+
+
+def error_headers(kind):
+    kind = kind.encode("ascii", "replace").decode("ascii")
+    return [("Content-Type", "application/json"), ("Lambda-Runtime-Function-Error-Type", kind)]

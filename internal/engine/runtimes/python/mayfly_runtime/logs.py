@@ -12,15 +12,15 @@ import traceback
 
 from .marshal import to_json
 
-JSON = (os.environ.get("AWS_LAMBDA_LOG_FORMAT") or "").upper() == "JSON"
 TIMESTAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Current:
-    """The invocation that log lines belong to."""
+    """The invocation that log lines belong to, and their form."""
 
     request_id = ""
     tenant_id = None
+    json = False
 
 
 class Unbuffered:
@@ -100,7 +100,8 @@ def set_up():
     sys.stderr = Unbuffered(sys.stderr)
     logging.Formatter.converter = time.gmtime
     handler = Handler()
-    if JSON:
+    Current.json = (os.environ.get("AWS_LAMBDA_LOG_FORMAT") or "").upper() == "JSON"
+    if Current.json:
         handler.setFormatter(JsonFormatter())
     else:
         form = "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n"
@@ -116,7 +117,7 @@ def set_up():
 
 def error(result):
     """Log an error that the Runtime API is told of."""
-    if JSON:
+    if Current.json:
         entry = {"timestamp": time.strftime(TIMESTAMP, time.gmtime()), "level": "ERROR"}
         entry.update(result)
         write_event(to_json(entry))

@@ -7,7 +7,7 @@ import sys
 import traceback
 
 from . import logs
-from .client import APIError, Client
+from .client import Client
 from .context import LambdaContext
 from .marshal import to_json
 
@@ -22,9 +22,10 @@ class Fault(Exception):
         self.kind, self.message, self.trace = "Runtime." + kind, message, trace
 
 
-def run():
+def run(link=None):
+    """Run the function that the environment names, on link if there is one."""
     logs.set_up()
-    client = Client(os.environ["AWS_LAMBDA_RUNTIME_API"])
+    client = link or Client(os.environ["AWS_LAMBDA_RUNTIME_API"])
     try:
         handler = load(os.environ.get("_HANDLER", ""))
     except Exception as e:
@@ -36,7 +37,7 @@ def run():
 
 def fail_init(client, result):
     logs.error(result)
-    client.post("init/error", encode(result), error_headers(result))
+    client.fail_init(encode(result), result["errorType"])
     sys.exit(1)
 
 
@@ -66,21 +67,18 @@ def invoke(client, handler, headers, body):
     logs.Current.request_id = request_id
     logs.Current.tenant_id = headers.get("lambda-runtime-aws-tenant-id")
     set_trace(headers.get("lambda-runtime-trace-id"))
-    echo = [(n, headers[n.lower()]) for n in ("Lambda-Runtime-Invocation-Id",) if n.lower() in headers]
     try:
         result, kind = answer(handler, headers, body)
     except Exception as e:
         failure = describe(e, request_id)
         logs.error(failure)
         flush()
-        status = client.post("invocation/%s/error" % request_id, encode(failure), error_headers(failure) + echo)
+        too_long = client.fail(headers, encode(failure), failure["errorType"])
     else:
         flush()
-        status = client.post("invocation/%s/response" % request_id, result, [("Content-Type", kind)] + echo)
-    if status == 413:  # the platform has told the caller; the function may go on
+        too_long = client.respond(headers, result, kind)
+    if too_long:  # the platform tells the caller; the function may go on
         logs.write_event("LAMBDA_RUNTIME Failed to post handler success response. Http response code: 413.")
-    elif status >= 300:
-        raise APIError("Failed to post invocation response: status %d" % status, status)
 
 
 def answer(handler, headers, body):
@@ -112,7 +110,7 @@ def parse_header(text, name):
     if not text:
         return None
     try:
-        return json.loads(text.encode("latin-1").decode("utf-8"))
+        return json.loads(text)
     except Exception as e:
         raise Fault("LambdaContextUnmarshalError", "Unable to parse %s JSON: %s" % (name, e))
 
@@ -143,11 +141,6 @@ def describe(e, request_id=""):
         "requestId": request_id,
         "stackTrace": traceback.format_list(frames(e)),
     }
-
-
-def error_headers(result):
-    kind = result["errorType"].encode("ascii", "replace").decode("ascii")
-    return [("Content-Type", "application/json"), ("Lambda-Runtime-Function-Error-Type", kind)]
 
 
 def encode(result):
