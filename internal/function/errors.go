@@ -22,6 +22,7 @@ var (
 	ErrRuntime       = errors.New("function: runtime cannot run here")
 	ErrLocation      = errors.New("function: code location is not valid")
 	ErrPublicPolicy  = errors.New("function: policy is public")
+	ErrRecursive     = errors.New("function: part of a loop")
 )
 
 // ErrClosed is the error of an invocation that comes after Close.

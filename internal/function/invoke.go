@@ -9,6 +9,7 @@ import (
 
 	"github.com/mayfly-faas/mayfly/internal/engine"
 	"github.com/mayfly-faas/mayfly/internal/engine/runtimes"
+	"github.com/mayfly-faas/mayfly/internal/event/lineage"
 	"github.com/mayfly-faas/mayfly/internal/meter"
 )
 
@@ -55,12 +56,17 @@ func (r *Registry) Invoke(ctx context.Context, ref Ref, in Invocation) (Result, 
 	if len(t.arms) > 1 {
 		u = t.pick(draw())
 	}
+	trace, turns := lineage.Enter(in.TraceHeader, t.lineage, r.now())
+	if turns > lineage.Limit && !t.loops {
+		r.log.Warn("a loop was stopped", "function", ref.Name, "request", in.RequestID, "turns", turns)
+		return Result{}, refuse(ErrRecursive, "The function was stopped because it is part of a recursive loop: it was invoked %d times by the same chain of events.", turns-1)
+	}
 	if in.Chosen != nil {
 		in.Chosen(u.Version)
 	}
 	out, err := r.engine.Invoke(ctx, u, engine.Call{
 		RequestID: in.RequestID, Payload: in.Payload, InvokedARN: r.ARN(ref.Name, ref.Qualifier),
-		ClientContext: in.ClientContext, TraceHeader: in.TraceHeader, Tail: in.Tail, Answer: in.Answer, Limit: in.Limit,
+		ClientContext: in.ClientContext, TraceHeader: trace, Tail: in.Tail, Answer: in.Answer, Limit: in.Limit,
 	})
 	if err != nil {
 		return Result{}, engineError(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/engine"
+	"github.com/mayfly-faas/mayfly/internal/event/lineage"
 	"github.com/mayfly-faas/mayfly/internal/store"
 	"github.com/mayfly-faas/mayfly/internal/store/blob"
 )
@@ -15,7 +16,10 @@ import (
 // A route is where the invocations of one qualifier go: to one unit, or to
 // two in shares. It is never changed once made.
 type route struct {
-	arms []arm
+	arms     []arm
+	handling Handling
+	lineage  string // what a chain of events calls the function
+	loops    bool   // it may call itself in a circle
 }
 
 type arm struct {
@@ -111,11 +115,11 @@ func (r *Registry) resolve(ctx context.Context, ref Ref) (*route, error) {
 
 // read resolves a Ref from what is stored.
 func (r *Registry) read(ctx context.Context, ref Ref, age uint64) (*route, error) {
-	vs, shares, err := r.targets(ctx, ref)
+	t := &route{lineage: lineage.ID(r.ARN(ref.Name, ""))}
+	vs, shares, err := r.targets(ctx, ref, t)
 	if err != nil {
 		return nil, err
 	}
-	t := new(route)
 	for i, v := range vs {
 		if v.State != Active {
 			return nil, errState(v.State)
@@ -130,8 +134,9 @@ func (r *Registry) read(ctx context.Context, ref Ref, age uint64) (*route, error
 	return t, nil
 }
 
-// targets reads the versions that a Ref's invocations go to, the main one first.
-func (r *Registry) targets(ctx context.Context, ref Ref) (vs []*Version, shares []float64, err error) {
+// targets reads the versions that a Ref's invocations go to, the main one
+// first, and into t how its events are dealt with.
+func (r *Registry) targets(ctx context.Context, ref Ref, t *route) (vs []*Version, shares []float64, err error) {
 	err = r.db.View(ctx, func(tx store.Tx) error {
 		vs, shares = nil, nil
 		v, err := r.find(tx, ref)
@@ -139,6 +144,9 @@ func (r *Registry) targets(ctx context.Context, ref Ref) (vs []*Version, shares 
 			return err
 		}
 		vs, shares = append(vs, v), append(shares, 1)
+		if t.handling, t.loops, err = r.handling(tx, ref, v); err != nil {
+			return err
+		}
 		if _, isNumber := numberOf(ref.Qualifier); isNumber {
 			return nil
 		}

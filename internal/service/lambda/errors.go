@@ -69,6 +69,8 @@ func codeOf(kind error) (int, string) {
 		return 404, "CodeSigningConfigNotFoundException"
 	case function.ErrContent:
 		return 400, "InvalidRequestContentException"
+	case function.ErrRecursive:
+		return 400, "RecursiveInvocationException"
 	case function.ErrRuntime:
 		return 502, "InvalidRuntimeException"
 	}
