@@ -35,7 +35,7 @@ func (b *Book) Leave(ctx context.Context, group, user string) error {
 }
 
 func (b *Book) member(ctx context.Context, group, user string, fn func(tx store.Tx, g, u Identity) error) error {
-	return b.db.Update(ctx, func(tx store.Tx) error {
+	return b.update(ctx, func(tx store.Tx) error {
 		g, err := b.get(tx, Group, group)
 		if err != nil {
 			return err

@@ -111,7 +111,7 @@ func (b *Book) get(tx store.Tx, kind Kind, name string) (Identity, error) {
 func (b *Book) Create(ctx context.Context, i Identity) (Identity, error) {
 	i.ID, i.Created = newID(i.Kind.prefix()), time.Unix(b.now().Unix(), 0).UTC()
 	i.ARN = b.arnOf(i)
-	err := b.db.Update(ctx, func(tx store.Tx) error {
+	err := b.update(ctx, func(tx store.Tx) error {
 		n, err := tx.Exec(`INSERT INTO identity_identities (kind, key, `+columns+`)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, key) DO NOTHING`,
 			string(i.Kind), strings.ToLower(i.Name), i.Name, i.ID, i.Path, i.Created.Unix(), i.Description, i.Trust, int64(i.MaxSession/time.Second), i.Boundary)
@@ -175,7 +175,7 @@ func (b *Book) Identities(ctx context.Context, kind Kind, under, after string, l
 // Change lets fn change an identity: its name, path, description, trust,
 // longest session and boundary. Its id and its kind stay.
 func (b *Book) Change(ctx context.Context, kind Kind, name string, fn func(*Identity) error) (i Identity, err error) {
-	err = b.db.Update(ctx, func(tx store.Tx) error {
+	err = b.update(ctx, func(tx store.Tx) error {
 		if i, err = b.get(tx, kind, name); err != nil {
 			return err
 		}
@@ -216,7 +216,7 @@ func (b *Book) rename(tx store.Tx, kind Kind, from, to string) error {
 //
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRole.html
 func (b *Book) Remove(ctx context.Context, kind Kind, name string) error {
-	return b.db.Update(ctx, func(tx store.Tx) error {
+	return b.update(ctx, func(tx store.Tx) error {
 		i, err := b.get(tx, kind, name)
 		if err != nil {
 			return err

@@ -44,7 +44,8 @@ type Grant struct {
 }
 
 // A Book is the register of identities. Its methods may be called from any
-// goroutine; all truth is in the database, so that several nodes may share it.
+// goroutine; all truth is in the database. What Lookup found is remembered: see
+// seen.
 type Book struct {
 	db      store.DB
 	account string
@@ -52,6 +53,7 @@ type Book struct {
 	root    Credentials
 	created time.Time // of this server's account: its first start
 	now     func() time.Time
+	seen    seen
 }
 
 // Open brings the tables up to date and makes the root key and the server key

@@ -38,7 +38,7 @@ func Weight(document string) int {
 
 // PutInline adds or replaces an inline policy.
 func (b *Book) PutInline(ctx context.Context, kind Kind, name, policy, document string) error {
-	return b.db.Update(ctx, func(tx store.Tx) error {
+	return b.update(ctx, func(tx store.Tx) error {
 		i, err := b.get(tx, kind, name)
 		if err != nil {
 			return err
@@ -75,7 +75,7 @@ func (b *Book) Inline(ctx context.Context, kind Kind, name, policy string) (as, 
 
 // DeleteInline deletes one inline policy.
 func (b *Book) DeleteInline(ctx context.Context, kind Kind, name, policy string) error {
-	return b.db.Update(ctx, func(tx store.Tx) error {
+	return b.update(ctx, func(tx store.Tx) error {
 		i, err := b.get(tx, kind, name)
 		if err != nil {
 			return err
@@ -113,7 +113,7 @@ const maxAttached = 10
 
 // Attach attaches a managed policy; once more changes nothing.
 func (b *Book) Attach(ctx context.Context, kind Kind, name, policy string) error {
-	return b.db.Update(ctx, func(tx store.Tx) error {
+	return b.update(ctx, func(tx store.Tx) error {
 		i, err := b.get(tx, kind, name)
 		if err != nil {
 			return err
@@ -154,7 +154,7 @@ func (b *Book) checkBoundary(tx store.Tx, policy string) error {
 
 // Detach detaches a managed policy.
 func (b *Book) Detach(ctx context.Context, kind Kind, name, policy string) error {
-	return b.db.Update(ctx, func(tx store.Tx) error {
+	return b.update(ctx, func(tx store.Tx) error {
 		i, err := b.get(tx, kind, name)
 		if err != nil {
 			return err

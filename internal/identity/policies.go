@@ -87,7 +87,7 @@ func (b *Book) CreatePolicy(ctx context.Context, p ManagedPolicy, document strin
 	p.Created = time.Unix(b.now().Unix(), 0).UTC()
 	p.Updated = p.Created
 	p.ARN = arn.ARN{Service: "iam", Account: b.account, Resource: "policy" + p.Path + p.Name}.String()
-	err := b.db.Update(ctx, func(tx store.Tx) error {
+	err := b.update(ctx, func(tx store.Tx) error {
 		n, err := tx.Exec(`INSERT INTO identity_policies (`+policyColumns+`, key, last_version)
 			VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, 1) ON CONFLICT (key) DO NOTHING`,
 			p.ARN, p.Name, p.ID, p.Path, p.Description, p.Created.Unix(), p.Updated.Unix(), strings.ToLower(p.Name))
@@ -150,7 +150,7 @@ func (b *Book) changePolicy(ctx context.Context, policyARN string, fn func(store
 	if _, ok := awsManaged(policyARN); ok {
 		return awserr.New(403, "AccessDenied", "Policy is outside your own account: %s.", policyARN)
 	}
-	return b.db.Update(ctx, func(tx store.Tx) error {
+	return b.update(ctx, func(tx store.Tx) error {
 		p, err := b.policy(tx, policyARN)
 		if err != nil {
 			return err

@@ -97,15 +97,29 @@ func (b *Book) issue(c claims, ttl time.Duration) (Credentials, error) {
 }
 
 // Lookup finds the secret of a key and who it belongs to. Its errors are AWS's
-// own, but for a database that fails.
+// own, but for a database that fails. A key that was met before costs no query.
 func (b *Book) Lookup(ctx context.Context, accessKeyID, sessionToken string) (secret string, p Principal, err error) {
+	k, ok, age := b.seen.find(accessKeyID, sessionToken)
+	if !ok {
+		if k, err = b.find(ctx, accessKeyID, sessionToken); err != nil {
+			return "", Principal{}, err
+		}
+		b.seen.keep(accessKeyID, k, age)
+	}
+	if k.expires != 0 && b.now().Unix() >= k.expires {
+		return "", Principal{}, errExpiredToken()
+	}
+	return k.secret, k.who, nil
+}
+
+func (b *Book) find(ctx context.Context, accessKeyID, sessionToken string) (sight, error) {
 	switch {
 	case strings.HasPrefix(accessKeyID, "ASIA"):
 		return b.temporary(ctx, accessKeyID, sessionToken)
 	case sessionToken != "": // AWS refuses a long-term key with a token
-		return "", Principal{}, errInvalidToken()
+		return sight{}, errInvalidToken()
 	case accessKeyID == b.root.AccessKeyID:
-		return b.root.SecretAccessKey, b.rootPrincipal(accessKeyID), nil
+		return sight{secret: b.root.SecretAccessKey, who: b.rootPrincipal(accessKeyID)}, nil
 	}
 	return b.longTerm(ctx, accessKeyID)
 }
@@ -119,55 +133,58 @@ func (b *Book) rootPrincipal(accessKeyID string) Principal {
 
 // temporary opens a session token. It reads no table for a role's, of which a
 // sandbox may use many; a user's ends with the user, as on AWS.
-func (b *Book) temporary(ctx context.Context, accessKeyID, token string) (string, Principal, error) {
+func (b *Book) temporary(ctx context.Context, accessKeyID, token string) (sight, error) {
 	sealed, err := base64.StdEncoding.DecodeString(token)
 	if err != nil {
-		return "", Principal{}, errInvalidToken()
+		return sight{}, errInvalidToken()
 	}
 	plain, err := b.keys.open(accessKeyID, sealed)
 	if err != nil {
-		return "", Principal{}, errInvalidToken()
+		return sight{}, errInvalidToken()
 	}
 	var c claims
 	if err := json.Unmarshal(plain, &c); err != nil {
-		return "", Principal{}, errInvalidToken()
+		return sight{}, errInvalidToken()
 	}
-	if !b.now().Before(time.Unix(c.Expires, 0)) {
-		return "", Principal{}, errExpiredToken()
+	if b.now().Unix() >= c.Expires {
+		return sight{}, errExpiredToken()
 	}
 	if c.Grant.Role == "" && !c.Root {
 		_, err := b.FindID(ctx, User, c.UserID)
 		if errors.Is(err, store.ErrNoRows) {
-			return "", Principal{}, errInvalidToken()
+			return sight{}, errInvalidToken()
 		}
 		if err != nil {
-			return "", Principal{}, fmt.Errorf("look up a session's user: %w", err)
+			return sight{}, fmt.Errorf("look up a session's user: %w", err)
 		}
 	}
-	return b.keys.secretOf(accessKeyID), Principal{
+	return sight{token: token, secret: b.keys.secretOf(accessKeyID), expires: c.Expires, who: Principal{
 		AccessKeyID: accessKeyID, Account: b.account, ARN: c.ARN, UserID: c.UserID, Root: c.Root, Grant: c.Grant,
-	}, nil
+	}}, nil
 }
 
 // longTerm finds a user's access key.
-func (b *Book) longTerm(ctx context.Context, accessKeyID string) (string, Principal, error) {
+func (b *Book) longTerm(ctx context.Context, accessKeyID string) (sight, error) {
 	var sealed []byte
 	var active bool
+	var used int64
 	u := Identity{Kind: User}
 	err := b.db.View(ctx, func(tx store.Tx) error {
-		return tx.Get([]any{&sealed, &active, &u.Name, &u.Path, &u.ID}, `
-			SELECT k.secret, k.active <> 0, i.name, i.path, i.id FROM identity_keys k
+		return tx.Get([]any{&sealed, &active, &used, &u.Name, &u.Path, &u.ID}, `
+			SELECT k.secret, k.active <> 0, k.used, i.name, i.path, i.id FROM identity_keys k
 			JOIN identity_identities i ON i.id = k.owner WHERE k.id = ?`, accessKeyID)
 	})
 	if errors.Is(err, store.ErrNoRows) || err == nil && !active {
-		return "", Principal{}, errInvalidToken()
+		return sight{}, errInvalidToken()
 	}
 	if err != nil {
-		return "", Principal{}, fmt.Errorf("look up an access key: %w", err)
+		return sight{}, fmt.Errorf("look up an access key: %w", err)
 	}
 	secret, err := b.keys.open(accessKeyID, sealed)
 	if err != nil {
-		return "", Principal{}, err
+		return sight{}, err
 	}
-	return string(secret), Principal{AccessKeyID: accessKeyID, Account: b.account, ARN: b.arnOf(u), UserID: u.ID}, nil
+	return sight{secret: string(secret), used: used, who: Principal{
+		AccessKeyID: accessKeyID, Account: b.account, ARN: b.arnOf(u), UserID: u.ID,
+	}}, nil
 }

@@ -51,7 +51,7 @@ func clearTags(tx store.Tx, owner string, keys []string) error {
 
 // Retag sets and removes tags of an identity.
 func (b *Book) Retag(ctx context.Context, kind Kind, name string, set []Tag, clear []string) error {
-	return b.db.Update(ctx, func(tx store.Tx) error {
+	return b.update(ctx, func(tx store.Tx) error {
 		i, err := b.get(tx, kind, name)
 		if err != nil {
 			return err
