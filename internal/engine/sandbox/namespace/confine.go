@@ -11,11 +11,19 @@ const lastCapability = 63
 // capVersion3 is _LINUX_CAPABILITY_VERSION_3.
 const capVersion3 = 0x20080522
 
+// allCapabilities are the numbers of all that there may be.
+func allCapabilities() (all []int) {
+	for c := range lastCapability + 1 {
+		all = append(all, c)
+	}
+	return all
+}
+
 // drop gives up every privilege for good: the process becomes the sandbox's user,
 // which it is already without root, and has no capabilities, now and in whatever it
-// executes.
-func (p *program) drop(k *blank) {
-	for c := range lastCapability + 1 {
+// executes. has are those that it may have.
+func (p *program) drop(k *blank, has []int) {
+	for _, c := range has {
 		p.try("drop a capability", unix.SYS_PRCTL, num(unix.PR_CAPBSET_DROP), num(c), num(0), num(0), num(0))
 	}
 	if uid := k.uid(); !k.tier.rootless {
@@ -28,10 +36,35 @@ func (p *program) drop(k *blank) {
 	p.do("no new privileges", unix.SYS_PRCTL, num(unix.PR_SET_NO_NEW_PRIVS), num(1), num(0), num(0), num(0))
 }
 
+// keep makes the process the user uid, with no other capabilities than some, which
+// it keeps when it executes something.
+func (p *program) keep(uid int, capabilities []int) {
+	mask := uint64(0)
+	for _, c := range capabilities {
+		mask |= 1 << c
+	}
+	for c := range lastCapability + 1 {
+		if mask&(1<<c) == 0 {
+			p.try("drop a capability", unix.SYS_PRCTL, num(unix.PR_CAPBSET_DROP), num(c), num(0), num(0), num(0))
+		}
+	}
+	p.do("keep capabilities", unix.SYS_PRCTL, num(unix.PR_SET_KEEPCAPS), num(1), num(0), num(0), num(0))
+	p.do("setgroups", unix.SYS_SETGROUPS, num(0), num(0))
+	p.do("setresgid", unix.SYS_SETRESGID, num(uid), num(uid), num(uid))
+	p.do("setresuid", unix.SYS_SETRESUID, num(uid), num(uid), num(uid))
+	low := mask & (1<<32 - 1) // effective, permitted and inheritable, then their high halves
+	p.do("capset", unix.SYS_CAPSET, p.words(num(capVersion3)),
+		p.words(num(low|low<<32), num(low|mask>>32<<32), num(mask>>32|mask>>32<<32)))
+	for _, c := range capabilities {
+		p.do("keep a capability", unix.SYS_PRCTL, num(unix.PR_CAP_AMBIENT), num(unix.PR_CAP_AMBIENT_RAISE), num(c), num(0), num(0))
+	}
+	p.do("no new privileges", unix.SYS_PRCTL, num(unix.PR_SET_NO_NEW_PRIVS), num(1), num(0), num(0), num(0))
+}
+
 // limits sets the resource limits that AWS's sandboxes have. Never RLIMIT_AS:
 // some runtimes reserve hundreds of gigabytes and use none of it. Where no control
 // group counts processes, the kernel does so by user, in each user namespace.
-func (p *program) limits(b *box) {
+func (p *program) limits(rootless bool, processes int) {
 	type limit struct {
 		name     string
 		resource int
@@ -45,12 +78,12 @@ func (p *program) limits(b *box) {
 		{"NICE", unix.RLIMIT_NICE, 0},
 		{"RTPRIO", unix.RLIMIT_RTPRIO, 0},
 	}
-	if b.tier.countsByUser() && b.spec.PIDs > 0 {
-		ls = append(ls, limit{"NPROC", unix.RLIMIT_NPROC, uint64(b.spec.PIDs)})
+	if processes > 0 {
+		ls = append(ls, limit{"NPROC", unix.RLIMIT_NPROC, uint64(processes)})
 	}
 	for _, l := range ls {
 		var own unix.Rlimit // which only root can exceed
-		if err := unix.Getrlimit(l.resource, &own); err == nil && b.tier.rootless {
+		if err := unix.Getrlimit(l.resource, &own); err == nil && rootless {
 			l.value = min(l.value, own.Max)
 		}
 		p.do("limit "+l.name, unix.SYS_PRLIMIT64, num(0), num(l.resource), p.words(num(l.value), num(l.value)), num(0))

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
@@ -89,6 +90,9 @@ func (g *groups2) close() error { return removeDir(g.dir) }
 type group2 struct {
 	dir    string
 	folder *os.File
+
+	mu   sync.Mutex // guards what is below
+	door *os.File   // cgroup.procs, once it is wanted
 }
 
 func (g *group2) limit(s sandbox.Spec) error {
@@ -125,7 +129,22 @@ func (g *group2) share(cpus float64) error {
 }
 
 func (g *group2) attach() []*os.File { return nil }
-func (g *group2) birth() *os.File    { return g.folder }
+
+// doors is open from the first use on.
+func (g *group2) doors() ([]*os.File, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.door == nil {
+		f, err := os.OpenFile(filepath.Join(g.dir, "cgroup.procs"), os.O_WRONLY, 0)
+		if err != nil {
+			return nil, err
+		}
+		g.door = f
+	}
+	return []*os.File{g.door}, nil
+}
+
+func (g *group2) birth() *os.File { return g.folder }
 
 func (g *group2) freeze(frozen bool) error {
 	want := int64(0)
@@ -169,6 +188,9 @@ func (g *group2) kill() error {
 func (g *group2) remove() error {
 	if g.folder != nil {
 		g.folder.Close()
+	}
+	if g.door != nil {
+		g.door.Close()
 	}
 	return removeDir(g.dir)
 }

@@ -41,9 +41,10 @@ func (k *blank) newHolder(ctx context.Context) (*machineProcess, error) {
 	} else {
 		p.do("enter network namespace", unix.SYS_SETNS, num(netFD), num(unix.CLONE_NEWNET))
 	}
-	if err := k.baseProgram(p); err != nil {
+	if err := k.tier.baseProgram(p, k.uid()); err != nil {
 		return nil, err
 	}
+	p.proc()
 	var d *disk
 	if k.tier.disks != nil {
 		var err error
@@ -137,10 +138,10 @@ func (h *holder) end() error {
 	return h.machineProcess.end()
 }
 
-// baseProgram makes what all sandboxes have, in memory, on an empty folder of
+// baseProgram makes what all sandboxes have but /proc and /tmp, in memory, on an empty folder of
 // the host that is seen by nobody else.
-func (k *blank) baseProgram(p *builder) error {
-	dir := k.tier.dir
+func (t *Tier) baseProgram(p *builder, uid int) error {
+	dir := t.dir
 	p.do("make mounts private", unix.SYS_MOUNT, num(0), p.str("/"), num(0), num(unix.MS_REC|unix.MS_PRIVATE), num(0))
 	base := p.str(dir + "/root")
 	p.do("mount /", unix.SYS_MOUNT, p.str("tmpfs"), base, p.str("tmpfs"), num(unix.MS_NOSUID|unix.MS_NODEV), p.str("mode=755,size=1m"))
@@ -148,7 +149,7 @@ func (k *blank) baseProgram(p *builder) error {
 	if err := p.system(); err != nil {
 		return err
 	}
-	passwd, group, err := accounts(dir+"/accounts", k.uid())
+	passwd, group, err := accounts(dir+"/accounts", uid)
 	if err != nil {
 		return err
 	}
@@ -160,7 +161,6 @@ func (k *blank) baseProgram(p *builder) error {
 		p.dir(dir)
 	}
 	p.dev()
-	p.proc()
 	p.do("sethostname", unix.SYS_SETHOSTNAME, p.str(hostName), num(len(hostName)))
 	return nil
 }
@@ -173,7 +173,7 @@ func (p *program) hold(k *blank) {
 	p.closeFrom(imageFD)
 	ignore := p.words(num(1), num(0), num(0), num(0)) // SIG_IGN
 	p.do("ignore SIGCHLD", unix.SYS_RT_SIGACTION, num(int(unix.SIGCHLD)), ignore, num(0), num(8))
-	p.drop(k)
+	p.drop(k, allCapabilities())
 	p.do("hide from the code", unix.SYS_PRCTL, num(unix.PR_SET_DUMPABLE), num(0), num(0), num(0), num(0))
 	p.filter(k.tier.filter)
 	p.chain()

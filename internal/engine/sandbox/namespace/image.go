@@ -21,9 +21,8 @@ const (
 
 // elf returns a static executable of a few hundred bytes: the machine, and
 // room for a program.
-func elf() []byte {
+func elf(code []byte) []byte {
 	const headers = 64 + 3*56
-	code := machine()
 	size := uint64(headers + len(code))
 	var b bytes.Buffer
 	put := func(v any) { _ = binary.Write(&b, binary.LittleEndian, v) } // a Buffer does not fail
@@ -44,9 +43,9 @@ func elf() []byte {
 	return b.Bytes()
 }
 
-// newImage puts the executable into a sealed file in memory. It is run through
+// newImage puts code into a sealed file in memory. An executable is run through
 // /proc/self/fd.
-func newImage() (*os.File, error) {
+func newImage(code []byte) (*os.File, error) {
 	// While a forked child holds the writable descriptor the file cannot be
 	// run, so no fork may happen in between.
 	syscall.ForkLock.RLock()
@@ -57,7 +56,7 @@ func newImage() (*os.File, error) {
 	}
 	w := os.NewFile(uintptr(fd), "mayfly-sandbox")
 	defer w.Close()
-	if _, err := w.Write(elf()); err != nil {
+	if _, err := w.Write(code); err != nil {
 		return nil, err
 	}
 	if err := w.Chmod(0o555); err != nil {

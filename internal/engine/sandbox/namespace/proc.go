@@ -34,7 +34,7 @@ func (b *box) Start(ctx context.Context, cmd sandbox.Command) (sandbox.Process, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if len(cmd.Args) == 0 {
+	if cmd.From == nil && len(cmd.Args) == 0 {
 		return nil, errors.New("namespace: start: no command")
 	}
 	if len(cmd.Files) > maxFiles {
@@ -50,7 +50,7 @@ func (b *box) Start(ctx context.Context, cmd sandbox.Command) (sandbox.Process, 
 	}
 	p, err := b.start(ctx, cmd)
 	if err != nil {
-		return nil, fmt.Errorf("namespace: start %s: %w", cmd.Args[0], err)
+		return nil, fmt.Errorf("namespace: start %s: %w", b.spec.ID, err)
 	}
 	b.running[p] = true
 	go p.wait()
@@ -79,7 +79,7 @@ func (b *box) start(ctx context.Context, cmd sandbox.Command) (*proc, error) {
 	if u, err := b.group.usage(); err == nil {
 		p.kills = u.OOMKills
 	}
-	if p.pid, err = b.join(ctx, cmd, ends); err == nil {
+	if p.pid, err = b.launch(ctx, cmd, ends); err == nil {
 		p.pidfd, err = openPidfd(p.pid)
 	}
 	if err != nil {
@@ -93,6 +93,18 @@ func (b *box) start(ctx context.Context, cmd sandbox.Command) (*proc, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// launch makes the process, by fork or by execution; b.mu is held.
+func (b *box) launch(ctx context.Context, cmd sandbox.Command, ends [2]*os.File) (int, error) {
+	if cmd.From == nil {
+		return b.join(ctx, cmd, ends)
+	}
+	z, ok := cmd.From.(*zygote)
+	if !ok || z.tier != b.tier {
+		return 0, errForeign
+	}
+	return z.fork(ctx, b, cmd, ends)
 }
 
 func openPidfd(pid int) (*os.File, error) {
@@ -142,7 +154,7 @@ func (b *box) join(ctx context.Context, cmd sandbox.Command, ends [2]*os.File) (
 		}
 	}
 	defer func() { m.control.Close(); reap(m.pid) }()
-	files := slices.Concat(cmd.Files, []*os.File{b.holder.pidfd}, b.outputs(ends))
+	files := slices.Concat(cmd.Files, []*os.File{b.holder.pidfd}, b.tier.outputs(ends))
 	p := b.joinProgram(cmd)
 	if err := errors.Join(m.run(ctx, p), m.send(files...)); err != nil {
 		_ = unix.Kill(m.pid, unix.SIGKILL)
@@ -177,8 +189,8 @@ func joined(ctx context.Context, m *machineProcess, p *program, name string) (pi
 }
 
 // outputs are the ends that a command writes to: /dev/null for none.
-func (b *box) outputs(ends [2]*os.File) []*os.File {
-	files := []*os.File{b.tier.null, b.tier.null}
+func (t *Tier) outputs(ends [2]*os.File) []*os.File {
+	files := []*os.File{t.null, t.null}
 	for i, w := range ends {
 		if w != nil {
 			files[i] = w
@@ -221,8 +233,12 @@ func (b *box) joinProgram(cmd sandbox.Command) *program {
 // become turns a process into the command.
 func (p *program) become(b *box, cmd sandbox.Command) {
 	p.do("setsid", unix.SYS_SETSID)
-	p.limits(b)
-	p.drop(b.blank)
+	processes := 0
+	if b.tier.countsByUser() {
+		processes = b.spec.PIDs
+	}
+	p.limits(b.tier.rootless, processes)
+	p.drop(b.blank, allCapabilities())
 	p.do("umask", unix.SYS_UMASK, num(0o022))
 	dir := cmd.Dir
 	if dir == "" {
@@ -230,6 +246,11 @@ func (p *program) become(b *box, cmd sandbox.Command) {
 	}
 	p.do("chdir "+dir, unix.SYS_CHDIR, p.str(dir))
 	p.filter(b.tier.filter)
+	p.execute(cmd)
+}
+
+// execute makes the process the command's program.
+func (p *program) execute(cmd sandbox.Command) {
 	args, env := p.strs(cmd.Args), p.strs(cmd.Env)
 	files := candidates(cmd)
 	for _, f := range files[:len(files)-1] {

@@ -18,6 +18,7 @@ type program struct {
 	calls  []call
 	data   []byte
 	fixups []uint64 // places in data that hold a place in data, to be made an address
+	base   uint64   // where it will be in memory; 0 is programBase
 }
 
 // A call is one system call.
@@ -27,12 +28,17 @@ type call struct {
 	args    []arg
 	mayFail bool
 	jump    int // when not 0, the call that follows when the result is not 0: see restart
+
+	// These two are for the forker alone.
+	failureJumps bool // a failure is a result that is not 0
+	last         bool // the forker returns whether the result is not 0
 }
 
-// An arg is a number, or a place in the program's data.
+// An arg is a number, or a place in the program's data, or among its calls.
 type arg struct {
-	value uint64
-	place bool
+	value  uint64
+	place  bool
+	inCall bool
 }
 
 // callSize is the encoded size of a call: number, six arguments, control.
@@ -98,28 +104,19 @@ func (a arg) at(n uint64) arg { return arg{value: a.value + n, place: a.place} }
 
 // encode returns the program as the machine reads it.
 func (p *program) encode() ([]byte, error) {
-	data := uint64(programBase + len(p.calls)*callSize)
-	address := func(a arg) uint64 {
-		if a.place {
-			return data + a.value
-		}
-		return a.value
-	}
+	data := p.origin() + uint64(len(p.calls)*callSize)
 	var b []byte
 	for _, c := range p.calls {
 		words := [8]uint64{uint64(c.nr)}
 		for i, a := range c.args {
-			words[1+i] = address(a)
+			switch words[1+i] = a.value; {
+			case a.place:
+				words[1+i] += data
+			case a.inCall:
+				words[1+i] += p.origin()
+			}
 		}
-		switch {
-		case c.jump == restart:
-			words[7] = programBase
-		case c.jump > 0:
-			words[7] = uint64(programBase + c.jump*callSize)
-		}
-		if c.mayFail {
-			words[7] |= 1
-		}
+		words[7] = p.control(c)
 		for _, w := range words {
 			b = binary.LittleEndian.AppendUint64(b, w)
 		}
@@ -135,6 +132,35 @@ func (p *program) encode() ([]byte, error) {
 	return b, nil
 }
 
+// origin is where the program will be.
+func (p *program) origin() uint64 {
+	if p.base == 0 {
+		return programBase
+	}
+	return p.base
+}
+
+// control is the word that says what follows a call. Calls are where its low bits
+// would be 0.
+func (p *program) control(c call) (w uint64) {
+	switch {
+	case c.jump == restart:
+		w = p.origin()
+	case c.jump > 0:
+		w = p.origin() + uint64(c.jump*callSize)
+	}
+	if c.mayFail {
+		w |= 1
+	}
+	if c.failureJumps {
+		w |= 2
+	}
+	if c.last {
+		w |= 4
+	}
+	return w
+}
+
 // reportSize is the encoded size of a report: what a program says on its control
 // socket. It is the address of the call that failed, or 0, and a value.
 const reportSize = 16
@@ -148,8 +174,8 @@ func (p *program) value(b []byte) (int64, error) {
 	if at == 0 {
 		return v, nil
 	}
-	i := (at - programBase) / callSize
-	if at < programBase || i >= uint64(len(p.calls)) {
+	i := (at - p.origin()) / callSize
+	if at < p.origin() || i >= uint64(len(p.calls)) {
 		return 0, fmt.Errorf("a report of call %#x", at)
 	}
 	if p.calls[i].nr == unix.SYS_EXECVE {

@@ -16,7 +16,12 @@ import (
 // bare returns a tier that can spawn, and nothing else.
 func bare(t testing.TB) *Tier {
 	t.Helper()
-	image, err := newImage()
+	return bareWith(t, elf(machine()))
+}
+
+func bareWith(t testing.TB, executable []byte) *Tier {
+	t.Helper()
+	image, err := newImage(executable)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +36,12 @@ func bare(t testing.TB) *Tier {
 // runProgram runs p in a process of its own.
 func runProgram(t testing.TB, p *program) (values []int64, ws unix.WaitStatus, err error) {
 	t.Helper()
-	m, err := bare(t).spawn(&syscall.SysProcAttr{})
+	return runProgramIn(t, elf(machine()), p)
+}
+
+func runProgramIn(t testing.TB, executable []byte, p *program) (values []int64, ws unix.WaitStatus, err error) {
+	t.Helper()
+	m, err := bareWith(t, executable).spawn(&syscall.SysProcAttr{})
 	if err != nil {
 		t.Fatal(err)
 	}

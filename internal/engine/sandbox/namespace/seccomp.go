@@ -2,7 +2,11 @@
 
 package namespace
 
-import "golang.org/x/sys/unix"
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
 
 // What a filter can decide.
 const (
@@ -49,6 +53,11 @@ func denied() []uint32 {
 	}, deniedHere()...)
 }
 
+// deniedZygotes is denied for zygotes, whose children have to get into sandboxes.
+func deniedZygotes() []uint32 {
+	return slices.DeleteFunc(denied(), func(nr uint32) bool { return nr == unix.SYS_SETNS })
+}
+
 // Personalities that may be set: none, "ask", and without address randomisation,
 // which debuggers and some tests set.
 func personalities() []uint32 { return []uint32{0, 0xffffffff, 0x20000, 0x40000, 0x20008} }
@@ -58,7 +67,7 @@ func sockets() []uint32 { return []uint32{unix.AF_UNIX, unix.AF_INET, unix.AF_IN
 
 // filterProgram is the whole filter. A call of another architecture kills: it
 // would be counted by other numbers.
-func filterProgram() []unix.SockFilter {
+func filterProgram(denied []uint32) []unix.SockFilter {
 	f := []unix.SockFilter{
 		load(dataArch),
 		jump(unix.BPF_JEQ, auditArch, 1, 0),
@@ -68,7 +77,7 @@ func filterProgram() []unix.SockFilter {
 	if x32Bit != 0 {
 		f = append(f, jump(unix.BPF_JGE, x32Bit, 0, 1), ret(retErrno|uint32(unix.ENOSYS)))
 	}
-	for _, nr := range denied() {
+	for _, nr := range denied {
 		f = append(f, jump(unix.BPF_JEQ, nr, 0, 1), ret(retErrno|uint32(unix.EPERM)))
 	}
 	// clone3 has its flags in memory, where a filter cannot look: libraries

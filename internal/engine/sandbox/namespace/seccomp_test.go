@@ -45,7 +45,7 @@ func field(offset, arch, nr uint32, args []uint32) uint32 {
 }
 
 func TestFilter(t *testing.T) {
-	f := filterProgram()
+	f := filterProgram(denied())
 	const eperm, enosys, noFamily = retErrno | uint32(unix.EPERM), retErrno | uint32(unix.ENOSYS), retErrno | uint32(unix.EAFNOSUPPORT)
 	for _, c := range []struct {
 		name string

@@ -33,17 +33,11 @@ type machineProcess struct {
 // spawn starts the machine with files as its descriptors from firstFD on, in new
 // namespaces by attr's flags.
 func (t *Tier) spawn(attr *syscall.SysProcAttr, files ...*os.File) (*machineProcess, error) {
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	control, theirs, err := socketPair()
 	if err != nil {
-		return nil, fmt.Errorf("control socket: %w", err)
+		return nil, err
 	}
-	defer unix.Close(pair[1])
-	if err := errors.Join(unix.SetNonblock(pair[0], true),
-		unix.SetsockoptInt(pair[0], unix.SOL_SOCKET, unix.SO_SNDBUF, programRoom)); err != nil {
-		unix.Close(pair[0])
-		return nil, fmt.Errorf("control socket: %w", err)
-	}
-	control := os.NewFile(uintptr(pair[0]), "control")
+	defer theirs.Close()
 	fds := []uintptr{t.null.Fd(), t.null.Fd(), t.null.Fd(), t.image.Fd()}
 	for _, f := range files {
 		fds = append(fds, f.Fd())
@@ -51,7 +45,7 @@ func (t *Tier) spawn(attr *syscall.SysProcAttr, files ...*os.File) (*machineProc
 	for len(fds) < controlFD {
 		fds = append(fds, ^uintptr(0)) // none
 	}
-	fds = append(fds, uintptr(pair[1]))
+	fds = append(fds, theirs.Fd())
 	pid, err := syscall.ForkExec(fmt.Sprintf("/proc/self/fd/%d", imageFD), []string{"init"},
 		&syscall.ProcAttr{Dir: "/", Files: fds, Sys: attr})
 	if err != nil {

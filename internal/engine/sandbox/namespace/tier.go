@@ -26,18 +26,20 @@ type Config struct {
 
 // A Tier makes sandboxes out of namespaces, control groups and seccomp.
 type Tier struct {
-	dir       string
-	name      string // of what the tier makes outside its folder
-	rootless  bool   // whether an ordinary user runs us
-	uids      int    // the first of our users
-	log       *slog.Logger
-	image     *os.File // the machine, as an executable
-	null      *os.File
-	filter    []unix.SockFilter
-	groups    groups
-	unlimited []any  // why there are no groups, for the log
-	disks     *disks // nil: /tmp is a tmpfs
-	names     resolver
+	dir          string
+	name         string // of what the tier makes outside its folder
+	rootless     bool   // whether an ordinary user runs us
+	uids         int    // the first of our users
+	log          *slog.Logger
+	image        *os.File // the machine, as an executable
+	forker       *os.File // what zygotes fork by
+	null         *os.File
+	filter       []unix.SockFilter
+	zygoteFilter []unix.SockFilter
+	groups       groups
+	unlimited    []any  // why there are no groups, for the log
+	disks        *disks // nil: /tmp is a tmpfs
+	names        resolver
 
 	reserve   *reserve
 	furnisher *furnisher
@@ -107,20 +109,23 @@ func newTier(c Config) (*Tier, error) {
 	if err := makeEtc(filepath.Join(dir, "etc"), names.conf); err != nil {
 		return nil, fmt.Errorf("make /etc: %w", err)
 	}
-	image, err := newImage()
+	image, err := newImage(elf(machine()))
 	if err != nil {
 		return nil, fmt.Errorf("make the machine: %w", err)
 	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
+	fork, err1 := newImage(forker())
+	null, err2 := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err := errors.Join(err1, err2); err != nil {
 		image.Close()
+		fork.Close()
+		null.Close()
 		return nil, err
 	}
 	h := fnv.New32a()
 	h.Write([]byte(dir))
 	t := &Tier{
 		dir: dir, name: fmt.Sprintf("mayfly-%08x", h.Sum32()), log: c.Log,
-		image: image, null: null, filter: filterProgram(), uids: firstUID + int(h.Sum32()%ranges)*maxSlots,
+		image: image, forker: fork, null: null, filter: filterProgram(denied()), zygoteFilter: filterProgram(deniedZygotes()), uids: firstUID + int(h.Sum32()%ranges)*maxSlots,
 		slots: map[int]bool{}, names: names, rootless: os.Geteuid() != 0,
 	}
 	if t.log == nil {
@@ -271,6 +276,7 @@ func (t *Tier) Close() error {
 		t.disks.close()
 	}
 	t.image.Close()
+	t.forker.Close()
 	t.null.Close()
 	if err != nil {
 		return fmt.Errorf("namespace: close: %w", err)

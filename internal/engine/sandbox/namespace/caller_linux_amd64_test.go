@@ -1,0 +1,18 @@
+package namespace
+
+// caller reads a program to its fixed place, calls the forker, which follows, and
+// exits.
+func caller() []byte {
+	return []byte{
+		0x31, 0xc0, //                         xor eax, eax        ; read(
+		0xbf, controlFD, 0x00, 0x00, 0x00, //  mov edi, 63         ;   control,
+		0xbe, 0x00, 0x00, 0x00, 0x10, //       mov esi, 0x10000000 ;   base,
+		0xba, 0x00, 0x00, 0x10, 0x00, //       mov edx, 0x100000   ;   room)
+		0x0f, 0x05, //                         syscall
+		0xbf, 0x00, 0x00, 0x00, 0x10, //       mov edi, 0x10000000
+		0xe8, 0x09, 0x00, 0x00, 0x00, //       call forker
+		0x89, 0xc7, //                         mov edi, eax
+		0xb8, 0xe7, 0x00, 0x00, 0x00, //       mov eax, 231        ; exit_group
+		0x0f, 0x05, //                         syscall
+	}
+}
