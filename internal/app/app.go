@@ -22,6 +22,7 @@ import (
 	"github.com/mayfly-faas/mayfly/internal/service/logs"
 	"github.com/mayfly-faas/mayfly/internal/store"
 	"github.com/mayfly-faas/mayfly/internal/store/blob"
+	"github.com/mayfly-faas/mayfly/internal/wire/sigv4"
 )
 
 // Account is the one account that a server has.
@@ -56,6 +57,7 @@ type App struct {
 	engine    *engine.Engine
 	functions *function.Registry
 	large     large
+	keys      sigv4.Keys
 	server    *http.Server // of the listener, and of those inside sandboxes
 	closers   []func(context.Context) error
 }

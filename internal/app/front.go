@@ -54,7 +54,7 @@ func (a *App) gate(r *http.Request, service, op string) (*http.Request, error) {
 	if err := a.large.admit(r, service, op); err != nil {
 		return r, err
 	}
-	r, err := sigv4.Verifier{Lookup: a.lookup, Off: a.config.AuthOff}.Gate(r, service, op)
+	r, err := sigv4.Verifier{Lookup: a.lookup, Keys: &a.keys, Off: a.config.AuthOff}.Gate(r, service, op)
 	if err == nil {
 		c := wire.CallerOf(r.Context())
 		if err := a.book.Used(r.Context(), c.AccessKeyID, c.Region, service); err != nil {

@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-func sum(key []byte, text string) []byte {
+func mac(key, text []byte) []byte {
 	h := hmac.New(sha256.New, key)
-	h.Write([]byte(text))
+	h.Write(text)
 	return h.Sum(nil)
 }
 
@@ -21,30 +21,37 @@ func hexSum(text string) string {
 	return hexOf(h[:])
 }
 
-// canonical is the form of r that is signed.
-func (c *claim) canonical(r *http.Request, path, bodyHash string) string {
-	var b strings.Builder
-	b.WriteString(r.Method + "\n" + path + "\n" + canonicalQuery(r.URL.RawQuery, c.presigned) + "\n")
+// appendCanonical appends the form of r that is signed.
+func (c *claim) appendCanonical(b []byte, r *http.Request, path, bodyHash string) []byte {
+	b = append(append(b, r.Method...), '\n')
+	b = append(append(b, path...), '\n')
+	b = append(append(b, canonicalQuery(r.URL.RawQuery, c.presigned)...), '\n')
 	for _, h := range c.headers {
-		b.WriteString(h + ":" + headerValue(r, h) + "\n")
+		b = append(append(b, h...), ':')
+		b = append(appendHeader(b, r, h), '\n')
 	}
-	b.WriteString("\n" + strings.Join(c.headers, ";") + "\n" + bodyHash)
-	return b.String()
+	b = append(b, '\n')
+	for i, h := range c.headers {
+		if i > 0 {
+			b = append(b, ';')
+		}
+		b = append(b, h...)
+	}
+	return append(append(b, '\n'), bodyHash...)
 }
 
 // paths are the forms of r's path that its client may have signed. Every
 // service but S3 wants the path as it was sent, escaped once more; some
-// clients tidy it up first.
-func paths(r *http.Request, service string) []string {
-	sent := sentPath(r)
+// clients tidy it up first. The second is "" where it is the same.
+func paths(r *http.Request, service string) (sent, tidied string) {
+	sent = sentPath(r)
 	if service == "s3" {
-		return []string{sent}
+		return sent, ""
 	}
-	forms := []string{escape(sent, true)}
 	if strings.Contains(sent, "//") || strings.Contains(sent, "/.") {
-		forms = append(forms, escape(tidy(sent), true))
+		tidied = escape(tidy(sent), true)
 	}
-	return forms
+	return escape(sent, true), tidied
 }
 
 // sentPath is the path as it stood in the request line.
@@ -81,17 +88,30 @@ func tidy(path string) string {
 // escape escapes all but RFC 3986's unreserved characters, and slashes if slash is set.
 func escape(s string, slash bool) string {
 	const upper = "0123456789ABCDEF"
+	plain := 0
+	for plain < len(s) && unreserved(s[plain], slash) {
+		plain++
+	}
+	if plain == len(s) {
+		return s
+	}
 	var b strings.Builder
-	for i := range len(s) {
+	b.Grow(len(s) + 16)
+	b.WriteString(s[:plain])
+	for i := plain; i < len(s); i++ {
 		c := s[i]
-		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
-			c == '-' || c == '_' || c == '.' || c == '~' || slash && c == '/' {
+		if unreserved(c, slash) {
 			b.WriteByte(c)
 			continue
 		}
 		b.Write([]byte{'%', upper[c>>4], upper[c&15]})
 	}
 	return b.String()
+}
+
+func unreserved(c byte, slash bool) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		c == '-' || c == '_' || c == '.' || c == '~' || slash && c == '/'
 }
 
 // canonicalQuery sorts and escapes the parameters of a query. The signature
@@ -132,25 +152,50 @@ func unescape(s string) string {
 	return s
 }
 
-// headerValue is the canonical value of a header: trimmed, runs of spaces
+// appendHeader appends the canonical value of a header: trimmed, runs of spaces
 // made one, several values joined by commas. net/http keeps some headers elsewhere.
-func headerValue(r *http.Request, name string) string {
-	values := r.Header.Values(name)
+func appendHeader(b []byte, r *http.Request, name string) []byte {
+	values := headerValues(r.Header, name)
 	if len(values) == 0 {
 		switch name {
 		case "host", ":authority":
-			return r.Host
+			return append(b, r.Host...)
 		case "content-length":
-			return strconv.FormatInt(max(r.ContentLength, 0), 10)
+			return strconv.AppendInt(b, max(r.ContentLength, 0), 10)
 		case "transfer-encoding":
 			values = r.TransferEncoding
 		}
 	}
-	tidied := make([]string, len(values))
 	for i, v := range values {
-		tidied[i] = oneSpace(v)
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, oneSpace(v)...)
 	}
-	return strings.Join(tidied, ",")
+	return b
+}
+
+// headerValues is h.Values for a name in lower case, without a copy of the name
+// in net/http's spelling.
+func headerValues(h http.Header, name string) []string {
+	var room [64]byte
+	if len(name) > len(room) {
+		return h.Values(name)
+	}
+	key := append(room[:0], name...)
+	up := true
+	for i, c := range key {
+		switch {
+		case 'a' <= c && c <= 'z':
+			if up {
+				key[i] = c - 'a' + 'A'
+			}
+		case c != '-' && (c < '0' || c > '9'):
+			return h.Values(name) // a name that may not be spelled so
+		}
+		up = c == '-'
+	}
+	return h[string(key)]
 }
 
 func oneSpace(s string) string {

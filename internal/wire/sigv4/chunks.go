@@ -162,7 +162,7 @@ func (c *chunks) verifyChunk() error {
 
 // compare checks the signature of text, which the next one builds on.
 func (c *chunks) compare(text string, signature []byte) error {
-	made := sum(c.key, text)
+	made := mac(c.key, []byte(text))
 	if !hmac.Equal(made, signature) {
 		return refuse("InvalidSignatureException",
 			"The chunk signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.")

@@ -36,10 +36,10 @@ func chunkedRequest(t testing.TB, kind string, chunks ...string) (*http.Request,
 	}
 	auth := r.Header.Get("Authorization")
 	previous := auth[strings.LastIndex(auth, "=")+1:]
-	key := sum(sum(sum(sum([]byte("AWS4"+testSecret), "20261123"), "us-east-1"), "lambda"), "aws4_request")
+	key := signingKey(testSecret, scope{testKey, "20261123", "us-east-1", "lambda"})
 	sign := func(kind string, parts ...string) string {
 		text := "AWS4-HMAC-SHA256-" + kind + "\n20261123T114229Z\n20261123/us-east-1/lambda/aws4_request\n" + previous + "\n" + strings.Join(parts, "\n")
-		previous = hexOf(sum(key, text))
+		previous = hexOf(mac(key, []byte(text)))
 		return previous
 	}
 	var b strings.Builder

@@ -29,8 +29,13 @@ type claim struct {
 // A scope is what a signature is good for.
 type scope struct{ key, date, region, service string }
 
-func (s scope) String() string {
-	return s.date + "/" + s.region + "/" + s.service + "/" + terminator
+func (s scope) String() string { return string(s.appendTo(nil)) }
+
+func (s scope) appendTo(b []byte) []byte {
+	for _, part := range []string{s.date, s.region, s.service} {
+		b = append(append(b, part...), '/')
+	}
+	return append(b, terminator...)
 }
 
 func refuse(code, format string, args ...any) *awserr.Error {
@@ -69,24 +74,34 @@ func parseHeader(r *http.Request, auth string) (*claim, error) {
 		return nil, err
 	}
 	c := &claim{token: r.Header.Get("X-Amz-Security-Token")}
-	return c, c.fill(params["Credential"], params["SignedHeaders"], params["Signature"], date)
+	return c, c.fill(params.credential, params.headers, params.signature, date)
 }
 
+// params are those of an Authorization header.
+type params struct{ credential, headers, signature string }
+
 // authParams reads "Credential=…, SignedHeaders=…, Signature=…".
-func authParams(auth, rest string) (map[string]string, error) {
-	params := map[string]string{}
+func authParams(auth, rest string) (params, error) {
+	var found params
 	for p := range strings.SplitSeq(rest, ",") {
 		if p = strings.TrimSpace(p); p == "" {
 			continue
 		}
 		k, v, ok := strings.Cut(p, "=")
 		if !ok {
-			return nil, incomplete("Invalid key=value pair (missing equal-sign) in Authorization header"+
+			return found, incomplete("Invalid key=value pair (missing equal-sign) in Authorization header"+
 				" (hashed with SHA-256 and encoded with Base64): '%s'.", disguise(auth))
 		}
-		params[k] = v
+		switch k {
+		case "Credential":
+			found.credential = v
+		case "SignedHeaders":
+			found.headers = v
+		case "Signature":
+			found.signature = v
+		}
 	}
-	return params, nil
+	return found, nil
 }
 
 // disguise is a header that AWS tells apart in its messages without repeating it.
@@ -96,18 +111,18 @@ func disguise(s string) string {
 }
 
 // missing lists all that an Authorization header lacks.
-func missing(auth string, params map[string]string, date string) error {
+func missing(auth string, p params, date string) error {
+	if p.credential != "" && p.headers != "" && p.signature != "" && date != "" {
+		return nil
+	}
 	var lacks []string
-	for _, name := range []string{"Credential", "Signature", "SignedHeaders"} {
-		if params[name] == "" {
-			lacks = append(lacks, "Authorization header requires '"+name+"' parameter.")
+	for _, f := range [][2]string{{"Credential", p.credential}, {"Signature", p.signature}, {"SignedHeaders", p.headers}} {
+		if f[1] == "" {
+			lacks = append(lacks, "Authorization header requires '"+f[0]+"' parameter.")
 		}
 	}
 	if date == "" {
 		lacks = append(lacks, "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
-	}
-	if lacks == nil {
-		return nil
 	}
 	return incomplete("%s (Hashed with SHA-256 and encoded with Base64) Authorization=%s",
 		strings.Join(lacks, " "), disguise(auth))
@@ -179,7 +194,7 @@ const maxHeaders = 200
 // each repeats a header's value in what is signed, so that a list of one long
 // header many times would be gigabytes.
 func parseHeaders(list string) ([]string, error) {
-	var names []string
+	names := make([]string, 0, 12)
 	for h := range strings.SplitSeq(list, ";") {
 		h = strings.ToLower(strings.TrimSpace(h))
 		if len(names) == maxHeaders || slices.Contains(names, h) {
@@ -192,8 +207,15 @@ func parseHeaders(list string) ([]string, error) {
 
 // parseScope reads key/date/region/service/aws4_request.
 func parseScope(credential string) (scope, error) {
-	p := strings.Split(credential, "/")
-	if len(p) != 5 || p[0] == "" {
+	var p [5]string
+	n := 0
+	for part := range strings.SplitSeq(credential, "/") {
+		if n < len(p) {
+			p[n] = part
+		}
+		n++
+	}
+	if n != len(p) || p[0] == "" {
 		return scope{}, incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got '%s'", credential)
 	}
 	if p[4] != terminator {
@@ -218,7 +240,8 @@ func (s scope) check(service string, date time.Time) error {
 	if s.service != service {
 		return refuse("InvalidSignatureException", "Credential should be scoped to correct service: '%s'. ", service)
 	}
-	if day := date.Format(dateFormat); day != s.date {
+	var room [16]byte
+	if day := date.AppendFormat(room[:0], dateFormat); string(day) != s.date {
 		return refuse("InvalidSignatureException",
 			"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '%s' != '%s', from '%s'.",
 			s.date, day, date.Format(timeFormat))

@@ -29,8 +29,9 @@ func Sign(r *http.Request, body []byte, creds Credentials, region, service strin
 		headers: signable(r.Header),
 		date:    now,
 	}
-	text := c.stringToSign(c.canonical(hosted(r), paths(r, service)[0], hexOf(hash[:])))
-	signature := hexOf(sum(signingKey(creds.SecretAccessKey, c.scope), text))
+	path, _ := paths(r, service)
+	text := c.appendStringToSign(nil, c.appendCanonical(nil, hosted(r), path, hexOf(hash[:])))
+	signature := hexOf(mac(signingKey(creds.SecretAccessKey, c.scope), text))
 	r.Header.Set("Authorization", algorithm+" Credential="+creds.AccessKeyID+"/"+c.scope.String()+
 		", SignedHeaders="+strings.Join(c.headers, ";")+", Signature="+signature)
 }

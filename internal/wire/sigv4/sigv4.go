@@ -6,6 +6,7 @@ package sigv4
 import (
 	"context"
 	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
 	"time"
@@ -18,8 +19,9 @@ type Verifier struct {
 	// Lookup finds the secret and the owner of a key. Its error is the caller's answer.
 	Lookup func(ctx context.Context, accessKeyID, token string) (secret string, c wire.Caller, err error)
 
-	Now func() time.Time // nil means time.Now
-	Off bool             // accept anything; the caller is root
+	Keys *Keys            // remembers signing keys; nil makes each anew
+	Now  func() time.Time // nil means time.Now
+	Off  bool             // accept anything; the caller is root
 }
 
 const (
@@ -54,9 +56,15 @@ func (v Verifier) Gate(r *http.Request, service, op string) (*http.Request, erro
 	if err != nil {
 		return nil, err
 	}
-	key := signingKey(secret, c.scope)
+	key, known := v.Keys.find(c.scope, secret)
+	if !known {
+		key = signingKey(secret, c.scope)
+	}
 	if err := c.verify(r, service, body.hash, key); err != nil {
 		return nil, err
+	}
+	if !known { // only now: nobody but a key's owner may fill the memory
+		v.Keys.keep(c.scope, secret, key)
 	}
 	caller.AccessKeyID, caller.Region = c.scope.key, c.scope.region
 	r = r.WithContext(wire.WithCaller(r.Context(), caller))
@@ -98,18 +106,21 @@ func open(r *http.Request) *http.Request {
 
 // verify compares c's signature with the one that the secret makes.
 func (c *claim) verify(r *http.Request, service, bodyHash string, key []byte) error {
-	var want string
-	for _, path := range paths(r, service) {
-		canonical := c.canonical(r, path, bodyHash)
-		text := c.stringToSign(canonical)
-		if hmac.Equal(sum(key, text), c.signature) {
-			return nil
-		}
-		if want == "" {
-			want = mismatchText(canonical, text)
-		}
+	sent, tidied := paths(r, service)
+	b := make([]byte, 0, 1024)
+	if c.matches(b, r, sent, bodyHash, key) || tidied != "" && c.matches(b, r, tidied, bodyHash, key) {
+		return nil
 	}
-	return refuse("InvalidSignatureException", "%s", want)
+	canonical := c.appendCanonical(nil, r, sent, bodyHash)
+	return refuse("InvalidSignatureException", "%s", mismatchText(string(canonical), string(c.appendStringToSign(nil, canonical))))
+}
+
+// matches says whether c is key's signature of r with this path; it may write to b.
+func (c *claim) matches(b []byte, r *http.Request, path, bodyHash string, key []byte) bool {
+	b = c.appendCanonical(b, r, path, bodyHash)
+	n := len(b)
+	b = c.appendStringToSign(b, b)
+	return hmac.Equal(mac(key, b[n:]), c.signature)
 }
 
 func mismatchText(canonical, stringToSign string) string {
@@ -119,15 +130,21 @@ func mismatchText(canonical, stringToSign string) string {
 		"The String-to-Sign should have been\n'" + stringToSign + "'\n"
 }
 
-func (c *claim) stringToSign(canonical string) string {
-	return algorithm + "\n" + c.date.Format(timeFormat) + "\n" + c.scope.String() + "\n" + hexSum(canonical)
+// appendStringToSign appends what is signed of a canonical request, which may
+// be at the beginning of b.
+func (c *claim) appendStringToSign(b, canonical []byte) []byte {
+	hash := sha256.Sum256(canonical)
+	b = append(b, algorithm+"\n"...)
+	b = append(c.date.AppendFormat(b, timeFormat), '\n')
+	b = append(c.scope.appendTo(b), '\n')
+	return hex.AppendEncode(b, hash[:])
 }
 
 // signingKey derives the key of a scope from a secret.
 func signingKey(secret string, s scope) []byte {
 	key := []byte("AWS4" + secret)
 	for _, part := range []string{s.date, s.region, s.service, terminator} {
-		key = sum(key, part)
+		key = mac(key, []byte(part))
 	}
 	return key
 }
