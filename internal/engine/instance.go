@@ -44,14 +44,15 @@ type instance struct {
 	closing chan struct{}
 	close   func()
 
-	blank *blank.Blank    // that waits for its assignment; nil once it has it, and for what is executed
-	begun time.Time       // when blank was asked for
-	proc  sandbox.Process // nil when nothing runs
-	ready bool            // proc has been initialised
-	ran   bool            // an invocation has ended in this sandbox
-	init  time.Duration   // of the Init phase, until an invocation has reported it
-	cpu   time.Duration   // what was used before the next invocation
-	timer *time.Timer     // of the invocation's deadline; nil before the first
+	blank  *blank.Blank    // that waits for its assignment; nil once it has it, and for what is executed
+	begun  time.Time       // when blank was asked for
+	proc   sandbox.Process // nil when nothing runs
+	ready  bool            // proc has been initialised
+	ran    bool            // an invocation has ended in this sandbox
+	init   time.Duration   // of the Init phase, until an invocation has reported it
+	cpu    time.Duration   // what was used before the next invocation
+	peakMB int             // highest memory so far; 0 before the first invocation's end
+	timer  *time.Timer     // of the invocation's deadline; nil before the first
 }
 
 // start makes a sandbox for u and initialises it. An initialisation that fails
@@ -239,6 +240,14 @@ func (i *instance) Alive() bool {
 
 // Dead implements pool.Instance.
 func (i *instance) Dead() <-chan struct{} { return i.proc.Done() }
+
+// HeldMB implements pool.Instance: the most that it ever held.
+func (i *instance) HeldMB() int {
+	if i.peakMB == 0 { // not known: it may be all
+		return i.u.MemoryMB
+	}
+	return i.peakMB
+}
 
 // Expires implements pool.Instance.
 func (i *instance) Expires() time.Time { return i.expires }

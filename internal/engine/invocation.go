@@ -120,7 +120,7 @@ func (in *invocation) settle() {
 		in.took = time.Since(in.start)
 	}
 	if u, err := in.box.Usage(); err == nil {
-		in.usage = u
+		in.usage, in.peakMB = u, u.PeakMB
 	}
 	if in.ending != nil {
 		in.reset()

@@ -24,6 +24,7 @@ type Gate struct {
 	limit     int
 	reserved  int // sum of all reservations
 	shared    int // places used by functions without a reservation
+	running   int // invocations, of all functions
 	functions map[string]*function
 }
 
@@ -63,6 +64,7 @@ func (g *Gate) Enter(name, key string) (reason string) {
 			return reason
 		}
 	}
+	g.running++
 	g.change(f, u, func() { u.running++ })
 	return ""
 }
@@ -76,6 +78,7 @@ func (g *Gate) Leave(name, key string) {
 		panic("admit: Leave without Enter")
 	}
 	u := f.keys[key]
+	g.running--
 	g.change(f, u, func() { u.running-- })
 	g.tidy(name, f, key, u)
 }
@@ -122,13 +125,7 @@ func (g *Gate) Forget(key string) {
 func (g *Gate) Running() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	n := 0
-	for _, f := range g.functions {
-		for _, u := range f.keys {
-			n += u.running
-		}
-	}
-	return n
+	return g.running
 }
 
 // room says why f may not use one more place, or nothing.

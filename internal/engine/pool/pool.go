@@ -5,6 +5,12 @@
 // belongs to its class for life. Take hands out the one that was used last, so
 // that the others can age; where there is none it starts one, and the caller
 // gets whichever is ready first, the new one or one given back meanwhile.
+//
+// Memory is a budget. What is taken, provisioned or being started counts with
+// its whole limit: it may come to use it. What is idle is frozen, and counts with
+// what it holds. Where there is not enough, the idle instances go that are worth
+// least. Classes that want starts or memory stand in line and get one thing
+// each in turn, so that a burst of one delays another by one start at most.
 package pool
 
 import (
@@ -32,6 +38,9 @@ type Instance interface {
 	// when the instance is started, if that is provisioned.
 	Dead() <-chan struct{}
 
+	// HeldMB is the memory that the instance holds, as far as is known.
+	HeldMB() int
+
 	// Expires is when the instance must be used no more; zero is never.
 	Expires() time.Time
 
@@ -52,10 +61,10 @@ type Class struct {
 // A Config says how a Pool behaves. A zero field has the default written there.
 type Config struct {
 	Starts      int           // instances started at a time; twice the processors
-	Idle        time.Duration // an instance idle for so long is ended; 10 minutes
+	Idle        time.Duration // an instance idle for so long is ended, or before, see past.keep; 30 minutes
 	Life        time.Duration // and one so old; 6 hours
 	FreezeAfter time.Duration // an instance idle for so long is frozen; negative: never; 50 ms
-	MemoryMB    int           // what all instances together may come to use; no limit
+	MemoryMB    int           // what all instances together may use, see above; no limit
 }
 
 func (c Config) withDefaults() Config {
@@ -64,7 +73,7 @@ func (c Config) withDefaults() Config {
 			*d = to
 		}
 	}
-	set(&c.Idle, 10*time.Minute)
+	set(&c.Idle, 30*time.Minute)
 	set(&c.Life, 6*time.Hour)
 	set(&c.FreezeAfter, 50*time.Millisecond)
 	if c.Starts <= 0 {
@@ -76,16 +85,22 @@ func (c Config) withDefaults() Config {
 // A Pool owns every instance. Its methods may be called from any goroutine.
 type Pool struct {
 	c     Config
+	epoch time.Time      // what worth counts from
 	tasks sync.WaitGroup // goroutines of the pool: starts, ends, timers at work, watchers
 	stop  chan struct{}  // closed by Close: nobody waits any more
 	quiet chan struct{}  // closed when closed, and nothing is left
 
-	mu      sync.Mutex // guards what follows, and all shelves and slots
+	mu      sync.Mutex // guards what follows, and all shelves, pasts and slots
 	shelves map[string]*shelf
+	pasts   map[string]*past
 	slots   map[*Slot]bool  // all that are not closed yet
-	queue   []*start        // starts that wait for their turn
 	active  map[*start]bool // starts at work
+	line    line            // of shelves that want something, in the order of their turns
+	ranks   ranks           // of shelves with something idle
 	memory  int             // MB of slots and active starts
+	leaving int             // of it, MB of slots that are ending
+	short   *shelf          // the first in line that there was no memory for; nil for none
+	claim   *shelf          // for which memory is kept; nil for none
 	closed  bool
 }
 
@@ -97,52 +112,28 @@ type Slot struct {
 
 	shelf  *shelf
 	born   time.Time
+	mb     int // what counts of the memory
 	used   bool
 	taken  bool
 	ending bool
-	since  time.Time     // idle since
+	since  time.Time     // idle since, or taken since
 	timer  *time.Timer   // fires when the idle slot is to be frozen, or ended
+	armed  bool          // timer runs
+	due    time.Time     // when it fires
 	over   chan struct{} // closed when ending; nil if nobody watches
+
+	on         *list // of its shelf; nil while it is not idle
+	prev, next *Slot // there
 
 	ice    sync.Mutex // held while freezing, thawing or closing; locked before Pool.mu
 	frozen bool       // guarded by ice
 }
 
-// A shelf is what there is of one class.
-type shelf struct {
-	class    Class
-	idle     []*Slot // on demand; the last was used last
-	kept     []*Slot // provisioned
-	waiters  []*waiter
-	slots    int  // not closed yet
-	starting int  // on demand, queued or active
-	starts   int  // so far
-	gone     bool // drained: what comes back is ended
-
-	want     int // provisioned instances wanted
-	have     int // provisioned slots, and starts of them
-	ready    int // provisioned slots
-	failures int // provisioned instances that failed in a row
-	failure  error
-	retry    *time.Timer // nil when none is due
-}
-
-// A waiter is a Take that found nothing.
-type waiter struct {
-	shelf *shelf
-	got   chan result // of capacity 1
-}
-
-type result struct {
-	slot *Slot
-	err  error
-}
-
 // New makes a Pool.
 func New(c Config) *Pool {
 	return &Pool{
-		c: c.withDefaults(), stop: make(chan struct{}), quiet: make(chan struct{}),
-		shelves: map[string]*shelf{}, slots: map[*Slot]bool{}, active: map[*start]bool{},
+		c: c.withDefaults(), epoch: time.Now(), stop: make(chan struct{}), quiet: make(chan struct{}),
+		shelves: map[string]*shelf{}, pasts: map[string]*past{}, slots: map[*Slot]bool{}, active: map[*start]bool{},
 	}
 }
 
@@ -174,14 +165,21 @@ func (p *Pool) pick(c Class) (*Slot, *waiter, error) {
 		return nil, nil, ErrClosed
 	}
 	sh := p.shelf(c)
-	if s := sh.pop(); s != nil {
+	s := sh.top()
+	if s != nil && sh.waiters.Len() == 0 && p.mayHold(s) {
 		p.hold(s)
 		return s, nil, nil
 	}
-	w := &waiter{shelf: sh, got: make(chan result, 1)}
-	sh.waiters = append(sh.waiters, w)
-	p.enqueue(sh, false)
-	p.pump()
+	now := time.Now()
+	if s == nil {
+		sh.past.miss(now)
+	}
+	w := &waiter{shelf: sh, since: now, got: make(chan result, 1)}
+	w.place = sh.waiters.PushBack(w)
+	if sh.later == nil || p.patience(sh) <= 0 {
+		p.enlist(sh)
+		p.pump()
+	}
 	return nil, w, nil
 }
 
@@ -198,7 +196,11 @@ func (p *Pool) wait(ctx context.Context, w *waiter) (*Slot, error) {
 		err = ErrClosed
 	}
 	p.mu.Lock()
-	w.shelf.forget(w)
+	if w.place != nil {
+		w.shelf.waiters.Remove(w.place)
+		p.tidy(w.shelf)
+		p.pump()
+	}
 	p.mu.Unlock()
 	select {
 	case r := <-w.got:
@@ -214,7 +216,8 @@ func (p *Pool) wait(ctx context.Context, w *waiter) (*Slot, error) {
 func (p *Pool) Give(s *Slot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.taken = false
+	p.release(s)
+	mean(&s.shelf.past.turn, time.Since(s.since))
 	p.settle(s)
 	p.pump()
 }
@@ -223,7 +226,7 @@ func (p *Pool) Give(s *Slot) {
 func (p *Pool) End(s *Slot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s.taken = false
+	p.release(s)
 	p.end(s)
 	p.pump()
 }
@@ -237,26 +240,56 @@ func (p *Pool) settle(s *Slot) {
 		p.end(s)
 	case s.Provisioned && sh.ready > sh.want:
 		p.end(s)
-	case len(sh.waiters) > 0:
-		w := sh.waiters[0]
-		sh.waiters = sh.waiters[1:]
+	case p.mayHand(s):
 		p.hold(s)
-		w.got <- result{slot: s}
-	case sh.gone:
+		p.relieve(sh)
+		if sh.place != nil {
+			p.line.MoveToBack(sh.place)
+		}
+		sh.serve(result{slot: s})
+	case sh.gone && sh.waiters.Len() == 0:
 		p.end(s)
 	default:
-		s.since = time.Now()
-		sh.push(s)
-		p.arm(s)
+		p.shelve(s)
 	}
+}
+
+// shelve has s wait for its next use.
+func (p *Pool) shelve(s *Slot) {
+	s.since = time.Now()
+	s.shelf.past.use(s.since)
+	if !s.Provisioned && p.c.FreezeAfter >= 0 {
+		p.count(s, min(max(s.Instance.HeldMB(), 1), s.shelf.class.MemoryMB))
+	}
+	p.put(s)
+	p.arm(s)
+	if s.shelf.waiters.Len() > 0 { // they wait for a claim to be met
+		p.enlist(s.shelf)
+	}
+}
+
+// count has s count with mb of the memory.
+func (p *Pool) count(s *Slot, mb int) {
+	p.memory += mb - s.mb
+	s.mb = mb
 }
 
 // hold marks s as taken.
 func (p *Pool) hold(s *Slot) {
-	s.taken, s.Fresh, s.used = true, !s.used, true
-	if s.timer != nil {
-		s.timer.Stop()
+	now := time.Now()
+	if s.on != nil && !s.Provisioned {
+		s.shelf.past.gaps.add(now.Sub(s.since))
 	}
+	p.pull(s)
+	p.count(s, s.shelf.class.MemoryMB)
+	s.taken, s.Fresh, s.used, s.since = true, !s.used, true, now
+	s.shelf.busy++
+}
+
+// release marks s as nobody's.
+func (p *Pool) release(s *Slot) {
+	s.taken = false
+	s.shelf.busy--
 }
 
 // end closes s, in the background, and frees its place when that is done.
@@ -265,8 +298,9 @@ func (p *Pool) end(s *Slot) {
 		return
 	}
 	s.ending = true
+	p.leaving += s.mb
 	sh := s.shelf
-	sh.remove(s)
+	p.pull(s)
 	if s.timer != nil {
 		s.timer.Stop()
 	}
@@ -280,7 +314,8 @@ func (p *Pool) end(s *Slot) {
 		s.close()
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.memory -= sh.class.MemoryMB
+		p.memory -= s.mb
+		p.leaving -= s.mb
 		delete(p.slots, s)
 		sh.slots--
 		p.tidy(sh)

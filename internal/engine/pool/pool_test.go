@@ -43,6 +43,7 @@ func (i *thing) Alive() bool {
 }
 
 func (i *thing) Dead() <-chan struct{} { return i.dead }
+func (i *thing) HeldMB() int           { return i.w.held }
 func (i *thing) Expires() time.Time    { return i.expires }
 
 func (i *thing) die() {
@@ -74,6 +75,7 @@ type world struct {
 	p        *Pool
 	starting time.Duration // what a start takes
 	closing  time.Duration
+	held     int           // MB that an idle instance holds
 	life     time.Duration // how long an instance says it can be used; 0 for ever
 
 	mu     sync.Mutex // guards what follows
@@ -112,7 +114,7 @@ func (w *world) last() *thing {
 func in(t *testing.T, c Config, test func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, p: New(c), starting: time.Second}
+		w := &world{t: t, p: New(c), starting: time.Second, held: 100}
 		test(t, w)
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()

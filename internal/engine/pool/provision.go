@@ -48,15 +48,15 @@ func (p *Pool) setWant(sh *shelf, n int) {
 		sh.retry.Stop()
 		sh.retry = nil
 	}
-	for sh.ready > n && len(sh.kept) > 0 {
-		p.end(sh.kept[0])
+	for sh.ready > n && sh.kept.first != nil {
+		p.end(sh.kept.first)
 	}
 }
 
 // fill starts the provisioned instances that are missing.
 func (p *Pool) fill(sh *shelf) {
-	for sh.retry == nil && !p.closed && sh.have < sh.want {
-		p.enqueue(sh, true)
+	if sh.missing() > 0 {
+		p.enlist(sh)
 	}
 }
 

@@ -16,8 +16,8 @@ func (p *Pool) Stats() map[string]Stats {
 	all := map[string]Stats{}
 	for key, sh := range p.shelves {
 		all[key] = Stats{
-			Idle:        len(sh.idle) + len(sh.kept),
-			Provisioned: sh.ready, Starting: sh.starting + sh.have - sh.ready, Starts: sh.starts,
+			Idle:        sh.idle.n + sh.kept.n,
+			Provisioned: sh.ready, Starting: sh.active + sh.have - sh.ready, Starts: sh.starts,
 		}
 	}
 	for s := range p.slots {

@@ -16,7 +16,10 @@ import (
 func TestStorm(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			in(t, Config{Starts: 4, Idle: 3 * time.Second, MemoryMB: 1500}, func(t *testing.T, w *world) { storm(t, w, seed) })
+			in(t, Config{Starts: 4, Idle: 3 * time.Second, MemoryMB: 900}, func(t *testing.T, w *world) {
+				w.held = 7
+				storm(t, w, seed)
+			})
 		})
 	}
 }
@@ -49,6 +52,9 @@ func storm(t *testing.T, w *world, seed uint64) {
 				}
 				i := s.Instance.(*thing)
 				mu.Lock()
+				if len(with) >= 9 {
+					t.Error("ten run at a time, each of which may use 100 of 900 MB")
+				}
 				if with[i] || i.key != key {
 					t.Errorf("instance %d of %s is with two takers, or the wrong one", i.id, i.key)
 				}
