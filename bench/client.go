@@ -64,7 +64,7 @@ func invoke(host, function, qualifier string, headers map[string]string) *call {
 type client struct {
 	host string
 	sign *signer
-	conn net.Conn
+	conn io.ReadWriteCloser
 	in   *bufio.Reader
 	out  []byte
 	body []byte
@@ -76,7 +76,11 @@ func dial(host string, sign *signer) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{host: host, sign: sign, conn: conn, in: bufio.NewReaderSize(conn, 32<<10)}, nil
+	return newClient(host, sign, conn), nil
+}
+
+func newClient(host string, sign *signer, conn io.ReadWriteCloser) *client {
+	return &client{host: host, sign: sign, conn: conn, in: bufio.NewReaderSize(conn, 32<<10)}
 }
 
 func (c *client) close() { c.conn.Close() }

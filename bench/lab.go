@@ -126,8 +126,12 @@ func (l *lab) echoesTo(host string, calls []*call, size int) (workers []worker, 
 			c.close()
 		}
 	}
+	connect := dial
+	if len(calls) == 1 {
+		connect = dialBlocking
+	}
 	for i, to := range calls {
-		c, err := dial(host, newSigner(l.server.Key, l.server.Secret, l.server.Region, "lambda"))
+		c, err := connect(host, newSigner(l.server.Key, l.server.Secret, l.server.Region, "lambda"))
 		if err != nil {
 			done()
 			return nil, nil, err

@@ -124,7 +124,7 @@ func (l *lab) writeProject(dir string) error {
 	if err := os.MkdirAll(filepath.Join(dir, "bin"), 0o755); err != nil {
 		return err
 	}
-	runtimes := map[string]string{"python": "python3.12", "node": "nodejs20.x"} // the newest that it knows
+	runtimes := map[string]string{"python": "python3.11", "node": "nodejs20.x"} // names that it knows
 	for _, lang := range l.langs {
 		runtime, ok := runtimes[lang.name]
 		if !ok {

@@ -229,13 +229,19 @@ func usage(t testing.TB, s *server, function string) int {
 	return n
 }
 
+// dataHash is how the namespace tier of the server on the folder data names what
+// it makes outside of it.
+func dataHash(data string) string {
+	h := fnv.New32a()
+	h.Write([]byte(filepath.Join(data, "sandboxes")))
+	return fmt.Sprintf("%08x", h.Sum32())
+}
+
 // leftovers looks for processes, mounts, loop devices, control groups and links
 // that the server on the folder data has left; marker is part of its path.
 func leftovers(marker, data string) []string {
 	var left []string
-	h := fnv.New32a() // as the namespace tier names what it makes outside its folder
-	h.Write([]byte(filepath.Join(data, "sandboxes")))
-	hash := fmt.Sprintf("%08x", h.Sum32())
+	hash := dataHash(data)
 	sh := func(what, command string) {
 		out, _ := exec.Command("bash", "-c", command).Output()
 		for line := range strings.Lines(string(out)) {
