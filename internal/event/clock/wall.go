@@ -22,7 +22,17 @@ func (w wall) moment(zone *time.Location) time.Time {
 			return early
 		}
 	}
+	if short := w.sub(wallOf(t)); short > 0 { // never shown, and Date chose to be early
+		return t.Add(short)
+	}
 	return t
+}
+
+// sub is how much later w is than v, on the wall.
+func (w wall) sub(v wall) time.Duration { return w.utc().Sub(v.utc()) }
+
+func (w wall) utc() time.Time {
+	return time.Date(w.year, time.Month(w.month), w.day, w.hour, w.minute, w.second, 0, time.UTC)
 }
 
 // exists tells whether a clock in zone ever shows w.
