@@ -5,7 +5,7 @@ import { toError } from './errors.mjs';
 import { major } from './version.mjs';
 
 // withCallbacks calls the handler, and resolves with { text } or { error }.
-export function withCallbacks(state, loaded, { headers }, body) {
+export function withCallbacks(state, loaded, headers, body) {
   const neverSettled = state.onIdle;
   const { ended, ways, callback } = endings(state);
   try {

@@ -1,10 +1,13 @@
 // A client of the Runtime API on one kept connection: HTTP/1.1 on a bare
 // socket, at half the cost of Node's own agent for each request. The socket
 // holds the event loop open only while an answer is awaited, so that a handler
-// with nothing left to wait for is noticed.
+// with nothing left to wait for is noticed. A Link (link.mjs) has the same next,
+// respond, fail, last and stream.
 import net from 'node:net';
 
 const PREFIX = '/2018-06-01/runtime/';
+const ERROR_TYPE = 'Lambda-Runtime-Function-Error-Type';
+const ERROR_BODY = 'Lambda-Runtime-Function-Error-Body';
 const END = Buffer.from('\r\n\r\n');
 
 // header makes a value that HTTP can carry.
@@ -29,16 +32,68 @@ export class Client {
     return answer;
   }
 
+  // respond answers an invocation, and tells whether the answer is too long.
+  respond(headers, text) {
+    return this.end(headers, 'response', text, { 'Content-Type': 'application/json' });
+  }
+
+  // fail fails an invocation.
+  fail(headers, result) {
+    return this.end(headers, 'error', JSON.stringify(result), errorHeaders(result));
+  }
+
+  async end(headers, verb, body, own) {
+    const status = await this.post(pathOf(headers, verb), body, { ...own, ...echo(headers) });
+    if (status >= 300 && status !== 413) {
+      throw new Error(`Failed to post the end of the invocation: status ${status}`);
+    }
+    await new Promise(setImmediate); // let what the handler left behind have its turn
+    return status === 413;
+  }
+
+  // last posts the last word of a process that ends; headers are those of the
+  // invocation, if it has one.
+  last(headers, result) {
+    const path = headers ? pathOf(headers, 'error') : 'init/error';
+    const own = { ...errorHeaders(result), ...(headers ? echo(headers) : {}) };
+    return (this.waiting || this.streaming ? new Client(this.address) : this).post(path, JSON.stringify(result), own);
+  }
+
+  // stream begins an answer that comes in pieces: one POST in chunks. It returns
+  // what writes and ends it; broken is told when nobody will read it.
+  stream(headers, contentType, broken) {
+    this.streaming = true;
+    const answer = this.answer();
+    answer.then(() => { this.streaming = false; }, (e) => {
+      this.streaming = false;
+      broken(e);
+    });
+    const send = (data, callback) => {
+      if (this.socket === null) {
+        callback?.(new Error('the Runtime API closed the connection'));
+        return;
+      }
+      this.socket.write(data, callback);
+    };
+    send(this.head('POST', pathOf(headers, 'response'), {
+      'Lambda-Runtime-Function-Response-Mode': 'streaming',
+      'Content-Type': contentType,
+      'Transfer-Encoding': 'chunked',
+      Trailer: `${ERROR_TYPE}, ${ERROR_BODY}`,
+      ...echo(headers),
+    }));
+    return {
+      write: (chunk, callback) => send(Buffer.concat([Buffer.from(chunk.length.toString(16) + '\r\n'), chunk, Buffer.from('\r\n')]), callback),
+      end: async (result) => {
+        send(Buffer.from(`0\r\n${result ? trailer(result) : ''}\r\n`, 'latin1'));
+        return (await answer).status;
+      },
+    };
+  }
+
   // post sends body, and returns the status.
   async post(path, body, headers = {}) {
     return (await this.call('POST', path, body, headers)).status;
-  }
-
-  // fail posts an error.
-  fail(path, result, headers = {}) {
-    return this.post(path, JSON.stringify(result), {
-      'Content-Type': 'application/json', 'Lambda-Runtime-Function-Error-Type': result.errorType, ...headers,
-    });
   }
 
   async call(method, path, body = '', headers = {}) {
@@ -136,11 +191,20 @@ export class Client {
       waiting.reject(error);
     }
   }
+}
 
-  // abandon returns a client that may be used while this one waits or streams.
-  abandon() {
-    return this.waiting || this.streaming ? new Client(this.address) : this;
-  }
+const pathOf = (headers, verb) => `invocation/${headers['lambda-runtime-aws-request-id']}/${verb}`;
+
+const echo = (headers) => {
+  const id = headers['lambda-runtime-invocation-id'];
+  return id ? { 'Lambda-Runtime-Invocation-Id': id } : {};
+};
+
+const errorHeaders = (result) => ({ 'Content-Type': 'application/json', [ERROR_TYPE]: result.errorType });
+
+function trailer(result) {
+  const body = Buffer.from(JSON.stringify(result)).toString('base64');
+  return `${ERROR_TYPE}: ${header(result.errorType)}\r\n${ERROR_BODY}: ${body}\r\n`;
 }
 
 // A Parser puts one answer together.

@@ -5,11 +5,12 @@ import { format, toError } from './errors.mjs';
 import { modern } from './version.mjs';
 
 const LEVELS = ['TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL'];
-const json = (process.env.AWS_LAMBDA_LOG_FORMAT ?? '').toUpperCase() === 'JSON';
+let json = false;
 
 export const current = { requestId: undefined, tenantId: undefined };
 
 export function patchConsole() {
+  json = (process.env.AWS_LAMBDA_LOG_FORMAT ?? '').toUpperCase() === 'JSON';
   if (modern) {
     current.requestId = '-';
   }

@@ -1,20 +1,23 @@
 // Runs a Node.js function against the Lambda Runtime API: what AWS has as
 // /var/runtime/index.mjs. https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html
 import { patchConsole, logError } from './console.mjs';
+import { become } from './blank.mjs';
 import { Client } from './client.mjs';
+import { Link } from './link.mjs';
 import { toResult, CallbackHandlerDeprecated, UnhandledPromiseRejection } from './errors.mjs';
 import { load, STREAMING, HIGH_WATER_MARK } from './loader.mjs';
 import { serve } from './loop.mjs';
 import { modern } from './version.mjs';
 
-const client = new Client(process.env.AWS_LAMBDA_RUNTIME_API);
-const state = { client, requestId: undefined, onIdle: null };
+const descriptor = process.env.MAYFLY_LINK;
+delete process.env.MAYFLY_LINK;
+const client = descriptor ? new Link(Number(descriptor)) : new Client(process.env.AWS_LAMBDA_RUNTIME_API);
+const state = { client, headers: undefined, onIdle: null };
 
 async function report(error, exitCode) {
   const result = toResult(error);
-  const path = state.requestId === undefined ? 'init/error' : `invocation/${state.requestId}/error`;
   try {
-    await client.abandon().fail(path, result);
+    await client.last(state.headers, result);
   } finally {
     process.exit(exitCode);
   }
@@ -48,6 +51,9 @@ function lost(error) {
 }
 
 async function start() {
+  if (descriptor && process.env._HANDLER === undefined) {
+    await become(client);
+  }
   patchConsole();
   const handler = await load(process.env.LAMBDA_TASK_ROOT ?? process.cwd(), process.env._HANDLER ?? '');
   const streaming = handler[STREAMING];

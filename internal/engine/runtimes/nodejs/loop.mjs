@@ -10,31 +10,29 @@ export async function serve(state, loaded) {
   const run = loaded.streaming ? stream : modern ? once : withCallbacks;
   for (;;) {
     const { headers, body } = await state.client.next();
-    const invocation = begin(state, headers);
+    begin(state, headers);
     state.onIdle = () => neverSettled(state);
-    const settled = await run(state, loaded, invocation, body);
+    const settled = await run(state, loaded, headers, body);
     state.onIdle = null;
-    await settle(state, invocation, settled);
-    await new Promise(setImmediate); // let what the handler left behind have its turn
+    await settle(state, headers, settled);
   }
 }
 
 // begin takes note of an invocation.
 function begin(state, headers) {
-  state.requestId = current.requestId = headers['lambda-runtime-aws-request-id'];
+  state.headers = headers;
+  current.requestId = headers['lambda-runtime-aws-request-id'];
   current.tenantId = headers['lambda-runtime-aws-tenant-id'];
   if (headers['lambda-runtime-trace-id']) {
     process.env._X_AMZN_TRACE_ID = headers['lambda-runtime-trace-id'];
   } else {
     delete process.env._X_AMZN_TRACE_ID;
   }
-  const id = headers['lambda-runtime-invocation-id'];
-  return { id: state.requestId, headers, echo: id ? { 'Lambda-Runtime-Invocation-Id': id } : {} };
 }
 
 // once calls a handler of the one form that Node.js 24 knows. It returns
 // { text } or { error }.
-async function once(_state, loaded, { headers }, body) {
+async function once(_state, loaded, headers, body) {
   try {
     return { text: serialize(await loaded.handler(JSON.parse(body), contextOf(headers))) };
   } catch (error) {
@@ -43,21 +41,19 @@ async function once(_state, loaded, { headers }, body) {
 }
 
 // settle tells the platform how an invocation ended.
-async function settle(state, { id, echo }, { text, error, logged, done }) {
+async function settle({ client }, headers, { text, error, logged, done }) {
   if (done) {
     return;
   }
-  let status;
+  let tooLong;
   if (text !== undefined) {
-    status = await state.client.post(`invocation/${id}/response`, text, { 'Content-Type': 'application/json', ...echo });
+    tooLong = await client.respond(headers, text);
   } else {
     logError('Invoke Error', logged ?? error);
-    status = await state.client.fail(`invocation/${id}/error`, toResult(error), echo);
+    tooLong = await client.fail(headers, toResult(error));
   }
-  if (status === 413) { // the platform has told the caller; the function may go on
+  if (tooLong) { // the platform tells the caller; the function may go on
     console.error('Failed to post handler success response. Http response code: 413.');
-  } else if (status >= 300) {
-    throw new Error(`Failed to post the end of the invocation: status ${status}`);
   }
 }
 
@@ -69,14 +65,14 @@ function neverSettled(state) {
     'This is most commonly caused by a Promise that was never settled. ' +
     'For more information, see https://nodejs.org/docs/latest/api/process.html#exit-codes');
   logError('Invoke Error', error);
-  state.client.abandon().fail(`invocation/${state.requestId}/error`, toResult(error)).finally(() => process.exit(13));
+  state.client.last(state.headers, toResult(error)).finally(() => process.exit(13));
 }
 
 // stream calls a handler that writes its answer.
-async function stream(state, loaded, invocation, body) {
-  const out = new ResponseStream(state.client, invocation, loaded.highWaterMark);
+async function stream(state, loaded, headers, body) {
+  const out = new ResponseStream(state.client, headers, loaded.highWaterMark);
   try {
-    const context = Object.assign({ callbackWaitsForEmptyEventLoop: true }, contextOf(invocation.headers));
+    const context = Object.assign({ callbackWaitsForEmptyEventLoop: true }, contextOf(headers));
     const pending = loaded.handler(JSON.parse(body), out, context);
     if (typeof pending?.then !== 'function') {
       throw new Error('Streaming does not support non-async handlers.');

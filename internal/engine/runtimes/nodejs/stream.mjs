@@ -4,31 +4,27 @@ import { Writable } from 'node:stream';
 import { InvalidStreamingOperation, toResult } from './errors.mjs';
 import { logError } from './console.mjs';
 
-const ERROR_TYPE = 'Lambda-Runtime-Function-Error-Type';
-const ERROR_BODY = 'Lambda-Runtime-Function-Error-Body';
-
-// A ResponseStream is what a streaming handler writes to: one POST in chunks.
+// A ResponseStream is what a streaming handler writes to.
 // Nothing is sent before the first write, so that a handler that fails early
 // fails as any other.
 export class ResponseStream extends Writable {
   #client;
-  #invocation;
+  #headers;
   #contentType = 'application/octet-stream';
-  #begun = false;
-  #answer = null; // promise of the platform's answer
+  #out = null; // the way to the platform, once it has begun
   #settle;
 
-  constructor(client, invocation, highWaterMark) {
+  constructor(client, headers, highWaterMark) {
     super(highWaterMark ? { highWaterMark } : {});
     this.#client = client;
-    this.#invocation = invocation;
+    this.#headers = headers;
     this.answered = new Promise((resolve, reject) => { this.#settle = { resolve, reject }; });
     this.answered.catch(() => {}); // whoever waits for it is told; nobody need wait
     this.on('error', (e) => this.#settle.reject(e));
   }
 
   setContentType(type) {
-    if (this.#begun) {
+    if (this.#out) {
       throw new InvalidStreamingOperation('Cannot set content-type, too late.');
     }
     this.#contentType = type;
@@ -63,47 +59,20 @@ export class ResponseStream extends Writable {
       return;
     }
     this.#begin();
-    const size = Buffer.from(chunk.length.toString(16) + '\r\n');
-    this.#send(Buffer.concat([size, chunk, Buffer.from('\r\n')]), callback);
+    this.#out.write(chunk, callback);
   }
 
   _final(callback) {
     this.#begin();
-    this.#finish('0\r\n\r\n').then(() => callback(), callback);
+    this.#finish().then(() => callback(), callback);
   }
 
   #begin() {
-    if (this.#begun) {
-      return;
-    }
-    this.#begun = true;
-    this.#client.streaming = true;
-    this.#answer = this.#client.answer();
-    this.#answer.then(() => { this.#client.streaming = false; }, (e) => {
-      this.#client.streaming = false;
-      this.destroy(e);
-    });
-    this.#send(this.#client.head('POST', `invocation/${this.#invocation.id}/response`, {
-      'Lambda-Runtime-Function-Response-Mode': 'streaming',
-      'Content-Type': this.#contentType,
-      'Transfer-Encoding': 'chunked',
-      Trailer: `${ERROR_TYPE}, ${ERROR_BODY}`,
-      ...this.#invocation.echo,
-    }));
+    this.#out ??= this.#client.stream(this.#headers, this.#contentType, (e) => this.destroy(e));
   }
 
-  #send(data, callback) {
-    const { socket } = this.#client;
-    if (socket === null) {
-      callback?.(new Error('the Runtime API closed the connection'));
-      return;
-    }
-    socket.write(data, callback);
-  }
-
-  async #finish(last) {
-    this.#send(Buffer.from(last, 'latin1'));
-    const { status } = await this.#answer;
+  async #finish(result) {
+    const status = await this.#out.end(result);
     if (status >= 300) {
       logError('Stream Error', new Error(`The Runtime API refused the response: status ${status}`));
     }
@@ -113,7 +82,7 @@ export class ResponseStream extends Writable {
   // fail ends the answer with an error. It returns false when nothing was sent
   // yet: then the invocation can fail as others do.
   async fail(error) {
-    if (!this.#begun) {
+    if (!this.#out) {
       this.destroy();
       return false;
     }
@@ -122,10 +91,7 @@ export class ResponseStream extends Writable {
       await this.answered.catch(() => {});
       return true;
     }
-    const result = toResult(error);
-    const body = Buffer.from(JSON.stringify(result)).toString('base64');
-    const type = String(result.errorType).replace(/[^\x20-\x7e]/g, '?');
-    await this.#finish(`0\r\n${ERROR_TYPE}: ${type}\r\n${ERROR_BODY}: ${body}\r\n\r\n`).catch(() => {});
+    await this.#finish(toResult(error)).catch(() => {});
     this.destroy();
     return true;
   }
