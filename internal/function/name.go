@@ -29,11 +29,25 @@ type located struct {
 // locate takes a name apart: "f", "f:1", "123456789012:function:f",
 // "arn:aws:lambda:us-east-1:123456789012:function:f:1" and the forms between.
 func locate(s string) (located, bool) {
+	if isPlain(s) { // as most are
+		return located{name: s}, true
+	}
 	p := nameForm.FindStringSubmatch(s)
 	if p == nil {
 		return located{}, false
 	}
 	return located{p[1], p[2], p[3], p[4]}, true
+}
+
+// isPlain tells whether s is a name without any of the rest.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // Ref reads the name and the qualifier of a request.

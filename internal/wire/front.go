@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -64,6 +65,9 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	service := "-"
 	defer func() {
 		d.rescue(a, r, recover())
+		if !d.Log.Enabled(ctx, slog.LevelDebug) {
+			return
+		}
 		d.Log.DebugContext(ctx, "request", "method", r.Method, "path", r.URL.Path, "service", service,
 			"status", a.status, "bytes", a.bytes, "took", time.Since(start), "request", id, "from", r.RemoteAddr)
 	}()
@@ -114,6 +118,25 @@ func (d *door) unknown(service string) *awserr.Error {
 			"Nothing in this request names a service. Sign it, as every AWS SDK does; served are: %s.", served)
 	}
 	return awserr.New(404, "UnknownServiceException", "Mayfly does not serve the service '%s' yet; served are: %s.", service, served)
+}
+
+// A known is a request's context with what the door knows of it: WithRequestID
+// and WithBaseURL at once.
+type known struct {
+	context.Context
+	id any // a string
+	r  *http.Request
+}
+
+// Value implements context.Context.
+func (k *known) Value(key any) any {
+	switch key.(type) {
+	case requestKey:
+		return k.id
+	case baseKey:
+		return baseURL(k.r)
+	}
+	return k.Context.Value(key)
 }
 
 func baseURL(r *http.Request) string {

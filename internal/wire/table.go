@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"reflect"
 	"runtime/debug"
+	"slices"
 
 	"github.com/mayfly-faas/mayfly/internal/awserr"
 )
@@ -109,13 +111,29 @@ func (c *Call) Take(w http.ResponseWriter, r *http.Request) (*http.Request, []by
 	return admitted, body, err
 }
 
-// readAll is io.ReadAll that starts with the size that the client announced,
-// as far as it is worth believing.
+// trusted is how much of an announced body is made room for before any of it came.
+const trusted = 64 << 10
+
+// readAll is io.ReadAll that starts with the size that the client announced: at
+// once if it is small, else when so much has come that the rest can be believed.
 func readAll(r *http.Request) ([]byte, error) {
-	const trusted = 1 << 20
-	b := bytes.NewBuffer(make([]byte, 0, min(max(r.ContentLength, 0), trusted)+bytes.MinRead))
-	_, err := b.ReadFrom(r.Body)
-	return b.Bytes(), err
+	size := max(r.ContentLength, 0) + 1 // to meet the end without growing
+	b := make([]byte, 0, min(size, trusted))
+	for {
+		n, err := r.Body.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case err == io.EOF:
+			return b, nil
+		case err != nil:
+			return b, err
+		case len(b) < cap(b):
+		case int64(cap(b)) < size:
+			b = slices.Grow(b, int(min(size-int64(len(b)), 15*int64(len(b)))))
+		default:
+			b = slices.Grow(b, max(len(b), bytes.MinRead))
+		}
+	}
 }
 
 // bodyError tells what broke a read of the body: its size, its signature, or

@@ -19,7 +19,7 @@ func bind(s *wire.Shape, v reflect.Value, r *http.Request, labels []label, body 
 			tree = labelOf(labels, f.Name)
 		case wire.Query:
 			if query == nil {
-				query = r.URL.Query()
+				query = queryOf(r)
 			}
 			tree = texts(f.Node, query[f.Name])
 		case wire.Header:
@@ -45,6 +45,14 @@ func bind(s *wire.Shape, v reflect.Value, r *http.Request, labels []label, body 
 		return s.Bind(tree, v)
 	}
 	return nil
+}
+
+// queryOf is r's query; nil when there is none, as for most.
+func queryOf(r *http.Request) url.Values {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	return r.URL.Query()
 }
 
 func labelOf(labels []label, name string) any {

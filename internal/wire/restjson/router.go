@@ -89,8 +89,7 @@ func (rt *router) match(r *http.Request) (*wire.Call, []label) {
 	if len(segments) > 1 && segments[len(segments)-1] == "" {
 		segments = segments[:len(segments)-1] // older SDKs end some paths with a slash
 	}
-	query := r.URL.Query()
-	end, values := root.find(segments, nil, query)
+	end, values := root.find(segments, nil, queryOf(r))
 	if end == nil {
 		return nil, nil
 	}
