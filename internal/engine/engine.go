@@ -31,6 +31,9 @@ type Runtimes interface {
 	Mounts(runtime string) ([]sandbox.Mount, error)
 	Command(runtimes.Launch) (args []string, env map[string]string, err error)
 
+	// Linked tells whether the command can speak with us over a link.
+	Linked(runtimes.Launch) bool
+
 	// Blank is how code may be started before it is known; ok is false where
 	// that cannot be.
 	Blank(runtimes.Launch) (b runtimes.Blank, ok bool)

@@ -504,7 +504,7 @@ func TestClose(t *testing.T) {
 
 func TestEnvironment(t *testing.T) {
 	play(t, engine.Config{}, func(t *testing.T, e *engine.Engine, s *stage, u *engine.Unit) {
-		u.Runtime, u.Opt = "ruby3.3", "/some/opt"
+		u.Runtime, u.Opt = "python3.12", "/some/opt"
 		u.Log = engine.Logging{Group: "/aws/lambda/f", JSON: true}
 		u.Env = map[string]string{"MINE": "1", "AWS_REGION": "mars", "TZ": "Europe/Zurich", "PATH": "/mine", "_X_AMZN_TRACE_ID": "no"}
 		u.Credentials = func(context.Context) (engine.Credentials, error) {
@@ -523,7 +523,7 @@ func TestEnvironment(t *testing.T) {
 		delete(env, "AWS_LAMBDA_LOG_STREAM_NAME")
 		want := map[string]string{
 			"_HANDLER": "h", "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1",
-			"AWS_EXECUTION_ENV": "AWS_Lambda_ruby3.3", "AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+			"AWS_EXECUTION_ENV": "AWS_Lambda_python3.12", "AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
 			"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256", "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
 			"AWS_LAMBDA_LOG_GROUP_NAME": "/aws/lambda/f", "AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO",
 			"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "AWS_ACCESS_KEY_ID": "ASIA", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token",

@@ -105,14 +105,11 @@ func fixed(u *Unit, cred Credentials, at place) map[string]string {
 // isCustom reports whether the package brings its own runtime.
 func isCustom(runtime string) bool { return strings.HasPrefix(runtime, "provided") }
 
-// speaksLink reports whether the runtime's bootstrap is ours.
-func speaksLink(runtime string) bool {
-	return strings.HasPrefix(runtime, "python") || strings.HasPrefix(runtime, "nodejs")
-}
-
 // joinsLines reports whether the runtime's bootstrap writes an event of several
 // lines as one line.
-func joinsLines(runtime string) bool { return speaksLink(runtime) }
+func joinsLines(runtime string) bool {
+	return strings.HasPrefix(runtime, "python") || strings.HasPrefix(runtime, "nodejs")
+}
 
 func or(s, otherwise string) string {
 	if s == "" {

@@ -195,11 +195,12 @@ func (i *instance) prepare(ctx context.Context) (err error) {
 	if !cred.Expires.IsZero() {
 		i.expires = cred.Expires.Add(-credMargin)
 	}
-	args, env, err := i.e.c.Runtimes.Command(i.u.launch(i.box.Path))
+	launch := i.u.launch(i.box.Path)
+	args, env, err := i.e.c.Runtimes.Command(launch)
 	if err != nil {
 		return err
 	}
-	i.linked = speaksLink(i.u.Runtime) && env["AWS_LAMBDA_EXEC_WRAPPER"] == ""
+	i.linked = i.e.c.Runtimes.Linked(launch)
 	i.env = environment(i.u, env, cred, place{
 		path: i.box.Path, api: i.place.APIAddr, endpoint: i.place.Endpoint, stream: i.log.Name(), initType: i.initType(),
 	})

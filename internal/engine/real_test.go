@@ -31,6 +31,7 @@ func (s selfRuntime) Mounts(string) ([]sandbox.Mount, error) {
 }
 
 func (s selfRuntime) Blank(runtimes.Launch) (b runtimes.Blank, ok bool) { return b, false }
+func (selfRuntime) Linked(runtimes.Launch) bool                         { return false }
 
 func (s selfRuntime) Command(l runtimes.Launch) ([]string, map[string]string, error) {
 	return []string{l.Path("/var/runtime/code")}, map[string]string{"ENGINE_TEST_CODE": "1"}, nil

@@ -391,6 +391,7 @@ func (a pipeAddr) String() string { return fmt.Sprintf("127.0.0.1:%d", int(a)) }
 type anyRuntime struct{}
 
 func (anyRuntime) Blank(runtimes.Launch) (b runtimes.Blank, ok bool) { return b, false }
+func (anyRuntime) Linked(runtimes.Launch) bool                       { return false }
 
 func (anyRuntime) Mounts(string) ([]sandbox.Mount, error) { return nil, nil }
 func (anyRuntime) Command(l runtimes.Launch) ([]string, map[string]string, error) {
