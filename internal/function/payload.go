@@ -55,3 +55,12 @@ func unparsed(p []byte, at int, why string) string {
 	}
 	return fmt.Sprintf("Could not parse request body into json: Could not parse payload into json: %s\n at [Source: (byte[])\"%s; line: %d, column: %d]", why, source, line, column)
 }
+
+// CheckPayload is the check that Invoke makes of an event, for one that is to
+// be invoked with later. Nothing stands for {}.
+func CheckPayload(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	return checkPayload(p)
+}

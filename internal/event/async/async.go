@@ -180,7 +180,7 @@ func (q *Queue) check(e *Event) error {
 	case len(e.Payload) == 0:
 		e.Payload = []byte("{}")
 	case !json.Valid(e.Payload):
-		return fmt.Errorf("%w: the event is no JSON", function.ErrContent)
+		return function.CheckPayload(e.Payload)
 	}
 	if e.RequestID == "" {
 		e.RequestID = uuid.NewString()

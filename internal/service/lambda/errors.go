@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/mayfly-faas/mayfly/internal/awserr"
+	"github.com/mayfly-faas/mayfly/internal/event/mapping"
 	"github.com/mayfly-faas/mayfly/internal/function"
 	"github.com/mayfly-faas/mayfly/internal/wire"
 )
@@ -69,6 +70,8 @@ func codeOf(kind error) (int, string) {
 		return 404, "CodeSigningConfigNotFoundException"
 	case function.ErrContent:
 		return 400, "InvalidRequestContentException"
+	case mapping.ErrInUse:
+		return 400, "ResourceInUseException"
 	case function.ErrRecursive:
 		return 400, "RecursiveInvocationException"
 	case function.ErrRuntime:

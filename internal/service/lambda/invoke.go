@@ -39,13 +39,13 @@ func (s *service) invoke(ctx context.Context, in *InvocationRequest) (*Invocatio
 	case in.DurableExecutionName != nil:
 		return nil, unsupported("durable functions")
 	case text(in.InvocationType) == "Event":
-		return nil, unsupported("invocations of type Event", "Use RequestResponse.")
+		return s.invokeEvent(ctx, ref, in.Payload, client)
 	case text(in.InvocationType) == "DryRun":
 		return &InvocationResponse{StatusCode: new(int32(204))}, s.fs.Try(ctx, ref)
 	}
 	var answer bytes.Buffer
 	res, err := s.fs.Invoke(ctx, ref, function.Invocation{
-		RequestID: wire.RequestID(ctx), Payload: in.Payload, ClientContext: client,
+		RequestID: wire.RequestID(ctx), Payload: in.Payload, ClientContext: client, TraceHeader: wire.Trace(ctx),
 		Tail: text(in.LogType) == "Tail", Answer: &answer, Limit: maxAnswer,
 	})
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"github.com/mayfly-faas/mayfly/internal/awserr"
+	"github.com/mayfly-faas/mayfly/internal/event/async"
+	"github.com/mayfly-faas/mayfly/internal/event/mapping"
 	"github.com/mayfly-faas/mayfly/internal/function"
 	"github.com/mayfly-faas/mayfly/internal/wire"
 	"github.com/mayfly-faas/mayfly/internal/wire/restjson"
@@ -16,12 +18,26 @@ import (
 
 // A service is the handlers' common ground.
 type service struct {
-	fs *function.Registry
+	fs       *function.Registry
+	queue    *async.Queue     // nil: no asynchronous invocations
+	mappings *mapping.Manager // nil: no event source mappings
 }
 
+// An Option adds to the API what is not there without it.
+type Option func(*service)
+
+// WithAsync adds asynchronous invocations.
+func WithAsync(q *async.Queue) Option { return func(s *service) { s.queue = q } }
+
+// WithMappings adds event source mappings.
+func WithMappings(m *mapping.Manager) Option { return func(s *service) { s.mappings = m } }
+
 // Service is the Lambda API over the functions of fs.
-func Service(fs *function.Registry) wire.Service {
-	s := &service{fs}
+func Service(fs *function.Registry, options ...Option) wire.Service {
+	s := &service{fs: fs}
+	for _, o := range options {
+		o(s)
+	}
 	return wire.Service{
 		Name: "lambda", Title: "AWS Lambda", Version: "2015-03-31",
 		Paths:     paths(),
@@ -38,7 +54,7 @@ func Service(fs *function.Registry) wire.Service {
 // ops lists what is served.
 func (s *service) ops() []wire.Op {
 	return slices.Concat(
-		s.functionOps(), s.versionOps(), s.aliasOps(), s.invokeOps(), s.permissionOps(), s.tagOps(),
+		s.asyncOps(), s.mappingOps(), s.functionOps(), s.versionOps(), s.aliasOps(), s.invokeOps(), s.permissionOps(), s.tagOps(),
 		s.concurrencyOps(), s.provisionedOps(), s.eventOps(), s.urlOps(), s.managementOps(), s.layerOps(),
 	)
 }

@@ -42,7 +42,7 @@ func (s *service) invokeWithResponseStream(ctx context.Context, in *InvokeWithRe
 	r := newRelay(ctx.Done(), text(in.LogType) == "Tail")
 	go r.run(ctx, s.fs, ref, function.Invocation{
 		RequestID: wire.RequestID(ctx), Payload: in.Payload, ClientContext: client,
-		Tail: r.tail, Answer: r, Limit: maxStream, Chosen: func(v string) { r.version = v },
+		TraceHeader: wire.Trace(ctx), Tail: r.tail, Answer: r, Limit: maxStream, Chosen: func(v string) { r.version = v },
 	})
 	select {
 	case <-r.begun:

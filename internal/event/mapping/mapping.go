@@ -1,0 +1,253 @@
+// Package mapping is event source mappings: it receives records from a source,
+// lets filters pass some, has a function handle them in batches, and settles
+// them. The mappings themselves are durable.
+//
+// A mapping that is enabled has a poller, which waits in its source for
+// records: nothing is polled by the clock.
+//
+// https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html
+package mapping
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/mayfly-faas/mayfly/internal/event/source"
+	"github.com/mayfly-faas/mayfly/internal/function"
+	"github.com/mayfly-faas/mayfly/internal/store"
+)
+
+// ErrInUse is the kind of a Refusal: the mapping is being changed already.
+var ErrInUse = errors.New("mapping: in use")
+
+// The states of a mapping.
+// https://docs.aws.amazon.com/lambda/latest/api/API_GetEventSourceMapping.html#API_GetEventSourceMapping_ResponseElements
+const (
+	Creating  = "Creating"
+	Enabling  = "Enabling"
+	Enabled   = "Enabled"
+	Disabling = "Disabling"
+	Disabled  = "Disabled"
+	Updating  = "Updating"
+	Deleting  = "Deleting"
+)
+
+// A Mapping is one as it is stored and shown.
+type Mapping struct {
+	UUID        string
+	Function    function.Ref
+	FunctionARN string
+	Source      string // ARN
+	State       string
+	Modified    time.Time
+	Tags        map[string]string
+	Plan
+
+	// Result is how the last batch ended: "OK", "PROBLEM: ..."; "" when there was none.
+	Result string `json:"-"`
+}
+
+// ARN names the mapping.
+func (m *Manager) ARN(uuid string) string {
+	return "arn:aws:lambda:" + m.c.Region + ":" + m.c.Account + ":event-source-mapping:" + uuid
+}
+
+// A Plan is how a mapping works.
+type Plan struct {
+	Enabled     bool
+	BatchSize   int32
+	Window      int32 // seconds
+	Filters     []string
+	Reports     bool  // the function tells which records have failed
+	Concurrency int32 // at most; 0 is as much as there is
+	Pollers     *Pollers
+	Metrics     []string
+	LogLevel    string
+	KMSKey      string
+}
+
+// Pollers is provisioned mode, which is remembered and makes no difference:
+// pollers here cost nothing while they wait.
+type Pollers struct {
+	Min, Max *int32
+	Group    string
+}
+
+// Functions is what a Manager needs of *function.Registry.
+type Functions interface {
+	Invoke(context.Context, function.Ref, function.Invocation) (function.Result, error)
+	Handling(context.Context, function.Ref) (function.Handling, error)
+	Ref(name, qualifier string) (function.Ref, error)
+	ARN(name, qualifier string) string
+}
+
+// A Config is what a Manager is made of.
+type Config struct {
+	DB        store.DB
+	Functions Functions
+	Sources   map[string]source.Source // by service: "sqs"
+	Account   string
+	Region    string
+	Now       func() time.Time // nil is time.Now
+	Log       *slog.Logger     // nil is slog.Default()
+}
+
+// A Manager holds all mappings. Its methods may be called from any goroutine.
+type Manager struct {
+	c    Config
+	ctx  context.Context
+	stop context.CancelFunc
+
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	pollers map[string]*poller // by UUID
+	results map[string]string
+	work    sync.WaitGroup // pollers and transitions; grows under mu, while not closed
+}
+
+// Open reads the mappings and goes on with them.
+func Open(ctx context.Context, c Config) (*Manager, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	m := &Manager{c: c, pollers: map[string]*poller{}, results: map[string]string{}}
+	m.ctx, m.stop = context.WithCancel(context.Background())
+	if err := migrate(ctx, c.DB); err != nil {
+		return nil, fmt.Errorf("open event source mappings: %w", err)
+	}
+	all, err := store.Read(ctx, c.DB, func(tx store.Tx) ([]Mapping, error) { return list(tx, "", "", "", maxMappings) })
+	if err != nil {
+		return nil, fmt.Errorf("open event source mappings: %w", err)
+	}
+	for _, one := range all {
+		switch one.State {
+		case Enabled:
+			m.start(one)
+		case Disabled:
+		default:
+			m.transit(one)
+		}
+	}
+	return m, nil
+}
+
+// Stop begins no more invocations.
+func (m *Manager) Stop() {
+	m.mu.Lock()
+	m.closed = true
+	m.mu.Unlock()
+	m.stop()
+}
+
+// Close is Stop, and waits for the batches under way; to bound that, close the
+// engine between the two.
+func (m *Manager) Close() error {
+	m.Stop()
+	m.work.Wait()
+	return nil
+}
+
+// start begins to poll for a mapping.
+func (m *Manager) start(one Mapping) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed || m.pollers[one.UUID] != nil {
+		return
+	}
+	p := newPoller(m, one)
+	m.pollers[one.UUID] = p
+	m.work.Go(p.loop)
+}
+
+// end stops polling for a mapping, and waits for its batches.
+func (m *Manager) end(uuid string) {
+	m.mu.Lock()
+	p := m.pollers[uuid]
+	delete(m.pollers, uuid)
+	m.mu.Unlock()
+	if p != nil {
+		p.cancel()
+		<-p.done
+	}
+}
+
+// transit takes a mapping from the state that it is passing through to the one
+// where it stays, in a goroutine of its own. Only a mapping that stays may be
+// changed, so there is one at a time.
+func (m *Manager) transit(one Mapping) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return // the next Open does it
+	}
+	m.work.Go(func() {
+		m.end(one.UUID)
+		state := Disabled
+		if one.Enabled {
+			state = Enabled
+		}
+		err := m.retry(func() error {
+			return m.c.DB.Update(m.ctx, func(tx store.Tx) error {
+				if one.State == Deleting {
+					return remove(tx, one.UUID)
+				}
+				return setState(tx, one.UUID, state)
+			})
+		})
+		switch {
+		case err != nil:
+		case one.State == Deleting:
+			m.forget(one.UUID)
+		case one.Enabled:
+			m.start(one)
+		}
+	})
+}
+
+// retry does what the database must take, until it does or the Manager closes.
+func (m *Manager) retry(do func() error) error {
+	for wait := againFirst; ; wait = min(2*wait, againLast) {
+		err := do()
+		if err == nil || m.ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
+			return err
+		}
+		m.c.Log.Error("event source mappings", "error", err, "again in", wait)
+		select {
+		case <-time.After(wait):
+		case <-m.ctx.Done():
+		}
+	}
+}
+
+// How long a write waits that the database refused, and a poller whose source
+// fails.
+const (
+	againFirst = 50 * time.Millisecond
+	againLast  = 10 * time.Second
+)
+
+// note remembers how a mapping's last batch ended.
+func (m *Manager) note(uuid, result string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.results[uuid] = result
+}
+
+func (m *Manager) forget(uuid string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.results, uuid)
+}
+
+func (m *Manager) result(uuid string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.results[uuid]
+}

@@ -1,0 +1,193 @@
+package lambda
+
+import (
+	"context"
+
+	"github.com/mayfly-faas/mayfly/internal/awserr"
+	"github.com/mayfly-faas/mayfly/internal/event/mapping"
+	"github.com/mayfly-faas/mayfly/internal/wire"
+)
+
+func (s *service) mappingOps() []wire.Op {
+	if s.mappings == nil {
+		return nil
+	}
+	return []wire.Op{
+		op("CreateEventSourceMapping", s.createEventSourceMapping),
+		op("GetEventSourceMapping", s.getEventSourceMapping),
+		op("ListEventSourceMappings", s.listEventSourceMappings),
+		op("UpdateEventSourceMapping", s.updateEventSourceMapping),
+		op("DeleteEventSourceMapping", s.deleteEventSourceMapping),
+	}
+}
+
+// https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
+func (s *service) createEventSourceMapping(ctx context.Context, in *CreateEventSourceMappingRequest) (*EventSourceMappingConfiguration, error) {
+	if in.EventSourceArn == nil {
+		if in.SelfManagedEventSource != nil {
+			return nil, unsupported("event source mappings of Kafka")
+		}
+		return nil, invalidParameter("Unrecognized event source.")
+	}
+	if in.StartingPosition != nil {
+		return nil, invalidParameter("StartingPosition is not valid for SQS event sources.")
+	}
+	if len(in.Queues)+len(in.Topics)+len(in.SourceAccessConfigurations) > 0 || in.SelfManagedEventSource != nil {
+		return nil, invalidParameter("Unsupported parameter for given event source mapping type.")
+	}
+	err := streamOnly(map[string]bool{
+		"DestinationConfig": in.DestinationConfig != nil, "ParallelizationFactor": in.ParallelizationFactor != nil,
+		"MaximumRecordAgeInSeconds": in.MaximumRecordAgeInSeconds != nil, "MaximumRetryAttempts": in.MaximumRetryAttempts != nil,
+		"BisectBatchOnFunctionError": in.BisectBatchOnFunctionError != nil, "TumblingWindowInSeconds": in.TumblingWindowInSeconds != nil,
+	})
+	if err != nil {
+		return nil, err
+	}
+	one, err := s.mappings.Create(ctx, text(in.EventSourceArn), mappingEdit(&UpdateEventSourceMappingRequest{
+		FunctionName: in.FunctionName, Enabled: in.Enabled, BatchSize: in.BatchSize, FilterCriteria: in.FilterCriteria,
+		FunctionResponseTypes: in.FunctionResponseTypes, KMSKeyArn: in.KMSKeyArn, LoggingConfig: in.LoggingConfig,
+		MaximumBatchingWindowInSeconds: in.MaximumBatchingWindowInSeconds, MetricsConfig: in.MetricsConfig,
+		ProvisionedPollerConfig: in.ProvisionedPollerConfig, ScalingConfig: in.ScalingConfig,
+	}), in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	return s.mapping(one), nil
+}
+
+// https://docs.aws.amazon.com/lambda/latest/api/API_UpdateEventSourceMapping.html
+func (s *service) updateEventSourceMapping(ctx context.Context, in *UpdateEventSourceMappingRequest) (*EventSourceMappingConfiguration, error) {
+	err := streamOnly(map[string]bool{
+		"DestinationConfig": in.DestinationConfig != nil, "ParallelizationFactor": in.ParallelizationFactor != nil,
+		"MaximumRecordAgeInSeconds": in.MaximumRecordAgeInSeconds != nil, "MaximumRetryAttempts": in.MaximumRetryAttempts != nil,
+		"BisectBatchOnFunctionError": in.BisectBatchOnFunctionError != nil, "TumblingWindowInSeconds": in.TumblingWindowInSeconds != nil,
+	})
+	if err != nil {
+		return nil, err
+	}
+	one, err := s.mappings.Update(ctx, text(in.UUID), mappingEdit(in))
+	if err != nil {
+		return nil, err
+	}
+	return s.mapping(one), nil
+}
+
+// streamOnly refuses what no queue has.
+func streamOnly(given map[string]bool) error {
+	for _, name := range []string{"DestinationConfig", "ParallelizationFactor", "MaximumRecordAgeInSeconds", "MaximumRetryAttempts", "BisectBatchOnFunctionError", "TumblingWindowInSeconds"} {
+		if given[name] {
+			return invalidParameter("Unsupported " + name + " parameter for given event source mapping type.")
+		}
+	}
+	return nil
+}
+
+func invalidParameter(text string) error {
+	return awserr.New(400, "InvalidParameterValueException", "%s", text)
+}
+
+// mappingEdit is what a request wants of a mapping.
+func mappingEdit(in *UpdateEventSourceMappingRequest) mapping.Edit {
+	e := mapping.Edit{
+		Function: in.FunctionName, Enabled: in.Enabled, BatchSize: in.BatchSize, Window: in.MaximumBatchingWindowInSeconds, KMSKey: in.KMSKeyArn,
+	}
+	if in.FilterCriteria != nil {
+		filters := []string{}
+		for _, f := range in.FilterCriteria.Filters {
+			if f != nil {
+				filters = append(filters, text(f.Pattern))
+			}
+		}
+		e.Filters = &filters
+	}
+	if in.FunctionResponseTypes != nil {
+		e.Reports = new(len(in.FunctionResponseTypes) > 0)
+	}
+	if in.ScalingConfig != nil {
+		e.Concurrency = new(int32(0))
+		if n := in.ScalingConfig.MaximumConcurrency; n != nil {
+			e.Concurrency = n
+		}
+	}
+	if c := in.ProvisionedPollerConfig; c != nil {
+		var p *mapping.Pollers
+		if c.MinimumPollers != nil || c.MaximumPollers != nil || c.PollerGroupName != nil {
+			p = &mapping.Pollers{Min: c.MinimumPollers, Max: c.MaximumPollers, Group: text(c.PollerGroupName)}
+		}
+		e.Pollers = &p
+	}
+	if in.MetricsConfig != nil {
+		e.Metrics = &in.MetricsConfig.Metrics
+	}
+	if in.LoggingConfig != nil {
+		e.LogLevel = new(text(in.LoggingConfig.SystemLogLevel))
+	}
+	return e
+}
+
+// https://docs.aws.amazon.com/lambda/latest/api/API_GetEventSourceMapping.html
+func (s *service) getEventSourceMapping(ctx context.Context, in *GetEventSourceMappingRequest) (*EventSourceMappingConfiguration, error) {
+	one, err := s.mappings.Get(ctx, text(in.UUID))
+	if err != nil {
+		return nil, err
+	}
+	return s.mapping(one), nil
+}
+
+// https://docs.aws.amazon.com/lambda/latest/api/API_ListEventSourceMappings.html
+func (s *service) listEventSourceMappings(ctx context.Context, in *ListEventSourceMappingsRequest) (*ListEventSourceMappingsResponse, error) {
+	most := int32(0)
+	if in.MaxItems != nil {
+		most = *in.MaxItems
+	}
+	all, next, err := s.mappings.List(ctx, text(in.EventSourceArn), text(in.FunctionName), text(in.Marker), most)
+	if err != nil {
+		return nil, err
+	}
+	out := &ListEventSourceMappingsResponse{EventSourceMappings: make([]*EventSourceMappingConfiguration, len(all)), NextMarker: some(next)}
+	for i, one := range all {
+		out.EventSourceMappings[i] = s.mapping(one)
+	}
+	return out, nil
+}
+
+// https://docs.aws.amazon.com/lambda/latest/api/API_DeleteEventSourceMapping.html
+func (s *service) deleteEventSourceMapping(ctx context.Context, in *DeleteEventSourceMappingRequest) (*EventSourceMappingConfiguration, error) {
+	one, err := s.mappings.Delete(ctx, text(in.UUID))
+	if err != nil {
+		return nil, err
+	}
+	return s.mapping(one), nil
+}
+
+// mapping shows a mapping of a queue, with the members that AWS shows of one.
+func (s *service) mapping(one mapping.Mapping) *EventSourceMappingConfiguration {
+	c := &EventSourceMappingConfiguration{
+		UUID: new(one.UUID), EventSourceMappingArn: new(s.mappings.ARN(one.UUID)), EventSourceArn: new(one.Source), FunctionArn: new(one.FunctionARN),
+		BatchSize: new(one.BatchSize), MaximumBatchingWindowInSeconds: new(one.Window), LastModified: &wire.Time{Time: one.Modified},
+		State: new(one.State), StateTransitionReason: new("USER_INITIATED"), LastProcessingResult: some(one.Result),
+		FunctionResponseTypes: []string{}, KMSKeyArn: some(one.KMSKey),
+	}
+	if one.Reports {
+		c.FunctionResponseTypes = []string{"ReportBatchItemFailures"}
+	}
+	if len(one.Filters) > 0 {
+		c.FilterCriteria = &FilterCriteria{}
+		for _, f := range one.Filters {
+			c.FilterCriteria.Filters = append(c.FilterCriteria.Filters, &Filter{Pattern: new(f)})
+		}
+	}
+	if one.Concurrency > 0 {
+		c.ScalingConfig = &ScalingConfig{MaximumConcurrency: new(one.Concurrency)}
+	}
+	if p := one.Pollers; p != nil {
+		c.ProvisionedPollerConfig = &ProvisionedPollerConfig{MinimumPollers: p.Min, MaximumPollers: p.Max, PollerGroupName: some(p.Group)}
+	}
+	if len(one.Metrics) > 0 {
+		c.MetricsConfig = &EventSourceMappingMetricsConfig{Metrics: one.Metrics}
+	}
+	if one.LogLevel != "" {
+		c.LoggingConfig = &EventSourceMappingLoggingConfig{SystemLogLevel: new(one.LogLevel)}
+	}
+	return c
+}
