@@ -4,7 +4,6 @@ package namespace
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -95,36 +94,6 @@ func writeFile(dir, name, value string) error {
 	}
 	_, err = f.WriteString(value)
 	return errors.Join(err, f.Close())
-}
-
-// readNumber reads a control file that holds one number.
-func readNumber(dir, name string) (int64, error) {
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return 0, err
-	}
-	s := strings.TrimSpace(string(b))
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%s holds %q", name, s)
-	}
-	return n, nil
-}
-
-// readKey reads a number from a control file of "key value" lines; a missing
-// key is 0.
-func readKey(dir, name, key string) (int64, error) {
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(b)) {
-		k, v, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if k == key {
-			return strconv.ParseInt(v, 10, 64)
-		}
-	}
-	return 0, nil
 }
 
 // megabytes rounds up.

@@ -89,8 +89,10 @@ func (g *groups1) close() error {
 
 // A group1 is one sandbox's folder in each hierarchy.
 type group1 struct {
-	dirs  map[string]string
-	procs []*os.File // cgroup.procs of each
+	dirs     map[string]string
+	procs    []*os.File // cgroup.procs of each
+	controls controls
+	periodic bool // whether the period of the quota is set
 }
 
 func (g *group1) has(dir string) bool {
@@ -106,12 +108,16 @@ func (g *group1) limit(s sandbox.Spec) error {
 	var errs []error
 	if s.MemoryMB > 0 {
 		n := strconv.Itoa(s.MemoryMB << 20)
-		errs = append(errs, writeFile(g.dirs["memory"], "memory.limit_in_bytes", n))
+		low := writeFile(g.dirs["memory"], "memory.limit_in_bytes", n)
 		_ = writeFile(g.dirs["memory"], "memory.swappiness", "0") // as near to no swap as it gets without the next
 		// Without swap accounting the file does not exist, and swap is not limited.
 		if err := writeFile(g.dirs["memory"], "memory.memsw.limit_in_bytes", n); !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
+		if low != nil { // it may not exceed the other, which was low before
+			low = writeFile(g.dirs["memory"], "memory.limit_in_bytes", n)
+		}
+		errs = append(errs, low)
 	}
 	if s.CPUs > 0 {
 		errs = append(errs, g.share(s.CPUs))
@@ -126,15 +132,21 @@ func (g *group1) limit(s sandbox.Spec) error {
 // quota and is nothing where the kernel has no bursts.
 func (g *group1) share(cpus float64) error {
 	dir := g.dirs["cpu"]
-	_ = writeFile(dir, "cpu.cfs_burst_us", "0")
+	_ = g.controls.write(dir, "cpu.cfs_burst_us", "0")
 	if cpus <= 0 {
-		return writeFile(dir, "cpu.cfs_quota_us", "-1")
+		return g.controls.write(dir, "cpu.cfs_quota_us", "-1")
 	}
-	period, quota := strconv.FormatInt(cpuPeriod.Microseconds(), 10), strconv.FormatInt(quotaOf(cpus), 10)
-	if err := errors.Join(writeFile(dir, "cpu.cfs_period_us", period), writeFile(dir, "cpu.cfs_quota_us", quota)); err != nil {
+	if !g.periodic {
+		if err := writeFile(dir, "cpu.cfs_period_us", strconv.FormatInt(cpuPeriod.Microseconds(), 10)); err != nil {
+			return err
+		}
+		g.periodic = true
+	}
+	quota := strconv.FormatInt(quotaOf(cpus), 10)
+	if err := g.controls.write(dir, "cpu.cfs_quota_us", quota); err != nil {
 		return err
 	}
-	_ = writeFile(dir, "cpu.cfs_burst_us", quota)
+	_ = g.controls.write(dir, "cpu.cfs_burst_us", quota)
 	return nil
 }
 
@@ -150,27 +162,27 @@ func (g *group1) freeze(frozen bool) error {
 	dir := g.dirs["freezer"]
 	return eventually(func() (bool, error) {
 		// Writing again makes the kernel try again what it could not freeze at once.
-		if err := writeFile(dir, "freezer.state", state); err != nil {
+		if err := g.controls.write(dir, "freezer.state", state); err != nil {
 			return false, err
 		}
-		b, err := os.ReadFile(filepath.Join(dir, "freezer.state"))
-		return strings.TrimSpace(string(b)) == state, err
+		now, err := g.controls.read(dir, "freezer.state")
+		return strings.TrimSpace(now) == state, err
 	})
 }
 
 func (g *group1) usage() (sandbox.Usage, error) {
-	cpu, err1 := readNumber(g.dirs["cpuacct"], "cpuacct.usage")
-	peak, err2 := readNumber(g.dirs["memory"], "memory.max_usage_in_bytes")
-	kills, err3 := readKey(g.dirs["memory"], "memory.oom_control", "oom_kill")
+	cpu, err1 := g.controls.number(g.dirs["cpuacct"], "cpuacct.usage")
+	peak, err2 := g.controls.number(g.dirs["memory"], "memory.max_usage_in_bytes")
+	kills, err3 := g.controls.key(g.dirs["memory"], "memory.oom_control", "oom_kill")
 	return sandbox.Usage{CPU: time.Duration(cpu), PeakMB: megabytes(peak), OOMKills: int(kills)}, errors.Join(err1, err2, err3)
 }
 
 func (g *group1) resetPeak() error {
-	return writeFile(g.dirs["memory"], "memory.max_usage_in_bytes", "0")
+	return g.controls.write(g.dirs["memory"], "memory.max_usage_in_bytes", "0")
 }
 
 func (g *group1) kill() error {
-	_ = writeFile(g.dirs["freezer"], "freezer.state", "THAWED")
+	_ = g.controls.write(g.dirs["freezer"], "freezer.state", "THAWED")
 	return killAll(g.dirs["pids"])
 }
 
@@ -179,6 +191,7 @@ func (g *group1) remove() error {
 	for _, f := range g.procs {
 		f.Close()
 	}
+	g.controls.close()
 	for _, dir := range g.dirs {
 		errs = errors.Join(errs, removeDir(dir))
 	}

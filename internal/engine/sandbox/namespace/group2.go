@@ -88,8 +88,9 @@ func (g *groups2) close() error { return removeDir(g.dir) }
 
 // A group2 is one sandbox's folder.
 type group2 struct {
-	dir    string
-	folder *os.File
+	dir      string
+	folder   *os.File
+	controls controls
 
 	mu   sync.Mutex // guards what is below
 	door *os.File   // cgroup.procs, once it is wanted
@@ -116,15 +117,15 @@ func (g *group2) limit(s sandbox.Spec) error {
 
 // share is as in version 1.
 func (g *group2) share(cpus float64) error {
-	_ = writeFile(g.dir, "cpu.max.burst", "0")
+	_ = g.controls.write(g.dir, "cpu.max.burst", "0")
 	if cpus <= 0 {
-		return writeFile(g.dir, "cpu.max", "max")
+		return g.controls.write(g.dir, "cpu.max", "max")
 	}
 	quota := quotaOf(cpus)
-	if err := writeFile(g.dir, "cpu.max", fmt.Sprintf("%d %d", quota, cpuPeriod.Microseconds())); err != nil {
+	if err := g.controls.write(g.dir, "cpu.max", fmt.Sprintf("%d %d", quota, cpuPeriod.Microseconds())); err != nil {
 		return err
 	}
-	_ = writeFile(g.dir, "cpu.max.burst", strconv.FormatInt(quota, 10))
+	_ = g.controls.write(g.dir, "cpu.max.burst", strconv.FormatInt(quota, 10))
 	return nil
 }
 
@@ -151,29 +152,30 @@ func (g *group2) freeze(frozen bool) error {
 	if frozen {
 		want = 1
 	}
-	if err := writeFile(g.dir, "cgroup.freeze", strconv.FormatInt(want, 10)); err != nil {
+	if err := g.controls.write(g.dir, "cgroup.freeze", strconv.FormatInt(want, 10)); err != nil {
 		return err
 	}
 	return eventually(func() (bool, error) {
-		now, err := readKey(g.dir, "cgroup.events", "frozen")
+		now, err := g.controls.key(g.dir, "cgroup.events", "frozen")
 		return now == want, err
 	})
 }
 
 func (g *group2) usage() (sandbox.Usage, error) {
-	cpu, err1 := readKey(g.dir, "cpu.stat", "usage_usec")
-	peak, err2 := readNumber(g.dir, "memory.peak")
+	cpu, err1 := g.controls.key(g.dir, "cpu.stat", "usage_usec")
+	peak, err2 := g.controls.number(g.dir, "memory.peak")
 	if errors.Is(err2, fs.ErrNotExist) { // before Linux 5.19
-		peak, err2 = readNumber(g.dir, "memory.current")
+		peak, err2 = g.controls.number(g.dir, "memory.current")
 	}
-	kills, err3 := readKey(g.dir, "memory.events", "oom_kill")
+	kills, err3 := g.controls.key(g.dir, "memory.events", "oom_kill")
 	return sandbox.Usage{CPU: time.Duration(cpu) * time.Microsecond, PeakMB: megabytes(peak), OOMKills: int(kills)},
 		errors.Join(err1, err2, err3)
 }
 
-// resetPeak works from Linux 6.12 on; before, the peak is that since Open.
+// resetPeak works from Linux 6.12 on, for who reads by the same descriptor; before,
+// the peak is that since Open.
 func (g *group2) resetPeak() error {
-	_ = writeFile(g.dir, "memory.peak", "0")
+	_ = g.controls.write(g.dir, "memory.peak", "0")
 	return nil
 }
 
@@ -189,6 +191,7 @@ func (g *group2) remove() error {
 	if g.folder != nil {
 		g.folder.Close()
 	}
+	g.controls.close()
 	if g.door != nil {
 		g.door.Close()
 	}
