@@ -40,6 +40,9 @@ type Config struct {
 	Hosts       []string // names that clients may reach us by, beside our own
 	Concurrency int      // the account's concurrent executions; 0 is 1,000
 	LogsMB      int      // how much of function logs is kept; 0 is 2,048
+	MemoryMB    int      // that all sandboxes together may use, see engine.Config
+	BlanksMB    int      // for interpreters started ahead, see engine.Config
+	KeepWarm    time.Duration
 	Version     string
 }
 

@@ -25,7 +25,9 @@ func (a *App) openEngine(ctx context.Context) (err error) {
 		return err
 	}
 	a.onClose(func(context.Context) error { return a.tier.Close() })
-	a.engine = engine.New(engine.Config{Tier: a.tier, Runtimes: a.runtimes, Sink: sink{a.logs}, Endpoint: a.serveInside, Offline: a.config.Offline, Concurrency: a.config.Concurrency})
+	c := a.config
+	a.engine = engine.New(engine.Config{Tier: a.tier, Runtimes: a.runtimes, Sink: sink{a.logs}, Endpoint: a.serveInside, Offline: c.Offline,
+		Concurrency: c.Concurrency, MemoryMB: c.MemoryMB, BlanksMB: c.BlanksMB, IdleTimeout: c.KeepWarm})
 	a.onClose(a.engine.Close)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -36,6 +37,10 @@ type ServeOptions struct {
 	Offline     bool     // functions cannot reach the world outside this machine
 	Concurrency int      // the account's limit of concurrent executions
 	LogsMB      int      // how much of function logs is kept
+
+	MemoryMB int           // that all sandboxes together may use; 0: four fifths of the machine's, negative: no limit
+	BlanksMB int           // for interpreters started ahead; 0: a sixteenth of the machine's, negative: none
+	KeepWarm time.Duration // the longest that an idle sandbox is kept
 }
 
 // A Server runs a server until ctx ends.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -52,6 +53,9 @@ Running invocations may end before the server stops; a second Ctrl-C stops it at
 	f.BoolVar(&o.Offline, "offline", false, "functions cannot reach the world outside this machine")
 	f.IntVar(&o.Concurrency, "concurrency", 1000, "the account's limit of concurrent executions")
 	f.IntVar(&o.LogsMB, "logs-mb", 2048, "keep so many MB of function logs; the oldest go first")
+	f.IntVar(&o.MemoryMB, "memory-mb", 0, "MB that all sandboxes together may use; 0: four fifths of the machine's, -1: no limit")
+	f.IntVar(&o.BlanksMB, "blanks-mb", 0, "MB for interpreters started ahead of cold starts; 0: a sixteenth of the machine's, -1: none")
+	f.DurationVar(&o.KeepWarm, "keep-warm", 30*time.Minute, "the longest that an idle sandbox is kept while there is memory; less where calls come back sooner")
 	f.StringVar(&level, "log-level", "info", "debug, info, warn, error")
 	f.StringVar(&format, "log-format", "text", "text, json")
 	return c

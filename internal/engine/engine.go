@@ -55,7 +55,7 @@ type Config struct {
 	Offline     bool // code cannot reach the world outside the host
 
 	ColdStarts   int           // sandboxes started at a time; twice the processors
-	IdleTimeout  time.Duration // an idle sandbox lives so long; 10 minutes
+	IdleTimeout  time.Duration // an idle sandbox lives no longer, and often less, see pool; 30 minutes
 	MaxLifetime  time.Duration // any sandbox lives so long; 6 hours, or as its credentials
 	FreezeAfter  time.Duration // an idle sandbox is frozen then; negative: never; 50 ms
 	MemoryMB     int           // all sandboxes together may come to use so much, see below; four fifths of what there is
@@ -63,10 +63,10 @@ type Config struct {
 	EndpointPort int           // where AWS_ENDPOINT_URL points to inside; 4566
 	BlanksMB     int           // memory for started interpreters that are nobody's yet; negative: none are kept; a sixteenth of what there is
 
-	// What counts of MemoryMB is each sandbox's whole limit, used or not. An
-	// invocation that needs a new sandbox where there is no room has the one
-	// ended that was idle longest, or waits until one is idle. Negative is no
-	// limit.
+	// What counts of MemoryMB is the whole limit of each sandbox that runs, used
+	// or not, and what those hold that are idle. An invocation that needs a
+	// sandbox where there is no room has those ended that are idle and worth
+	// least, or waits. Negative is no limit.
 }
 
 // An Engine runs units.
@@ -211,6 +211,7 @@ type Stats struct {
 	ColdStarts  uint64 // of them, those that were the first in their sandbox
 	Failures    uint64 // of them, those that were a failure of the code
 	Throttles   uint64 // refused for want of room, so far
+	MemoryMB    int    // that counts as used by sandboxes
 
 	ByKey map[string]pool.Stats // sandboxes
 
@@ -237,7 +238,7 @@ func (e *Engine) Stats() Stats {
 	return Stats{
 		Running: e.gate.Running(), Invocations: e.sums.invocations.Load(), ColdStarts: e.sums.coldStarts.Load(),
 		Failures: e.sums.failures.Load(), Throttles: e.sums.throttles.Load(), ByKey: e.pool.Stats(),
-		Blanks: e.blanks.Stats(), Zygotes: e.blanks.Zygotes(),
+		MemoryMB: e.pool.MemoryMB(), Blanks: e.blanks.Stats(), Zygotes: e.blanks.Zygotes(),
 	}
 }
 

@@ -36,3 +36,10 @@ func (p *Pool) Pressed() bool {
 	defer p.mu.Unlock()
 	return len(p.active) > 0
 }
+
+// MemoryMB is what counts as used of the memory.
+func (p *Pool) MemoryMB() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.memory
+}
