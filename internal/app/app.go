@@ -59,6 +59,7 @@ type App struct {
 	tier      sandbox.Tier
 	engine    *engine.Engine
 	functions *function.Registry
+	events    eventing
 	large     large
 	keys      sigv4.Keys
 	server    *http.Server // of the listener, and of those inside sandboxes
@@ -77,7 +78,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 
 func (a *App) open(ctx context.Context) error {
 	a.server = newServer()
-	for _, step := range []func(context.Context) error{a.openStores, a.openEngine, a.openFunctions} {
+	for _, step := range []func(context.Context) error{a.openStores, a.openEngine, a.openFunctions, a.openEvents, a.openInvokers} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -146,7 +147,6 @@ func (a *App) openFunctions(ctx context.Context) (err error) {
 		Identity: a.book, Account: Account, Region: a.config.Region, Concurrency: a.config.Concurrency})
 	if err == nil {
 		a.onClose(func(context.Context) error { return a.functions.Close() })
-		a.onClose(a.engine.Close) // first, for the functions wait for what runs, and only the engine can cut it off
 	}
 	return err
 }

@@ -14,9 +14,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/mayfly-faas/mayfly/internal/awserr"
+	"github.com/mayfly-faas/mayfly/internal/service/events"
 	"github.com/mayfly-faas/mayfly/internal/service/iam"
 	"github.com/mayfly-faas/mayfly/internal/service/lambda"
 	"github.com/mayfly-faas/mayfly/internal/service/logs"
+	"github.com/mayfly-faas/mayfly/internal/service/scheduler"
+	"github.com/mayfly-faas/mayfly/internal/service/sns"
+	"github.com/mayfly-faas/mayfly/internal/service/sqs"
 	"github.com/mayfly-faas/mayfly/internal/service/sts"
 	"github.com/mayfly-faas/mayfly/internal/wire"
 	"github.com/mayfly-faas/mayfly/internal/wire/sigv4"
@@ -24,7 +28,11 @@ import (
 
 // services lists every AWS service. A new service is its folder and a line here.
 func (a *App) services() []wire.Service {
-	return []wire.Service{lambda.Service(a.functions), logs.Service(a.logs), iam.Service(a.book), sts.Service(a.book)}
+	e := &a.events
+	return []wire.Service{
+		lambda.Service(a.functions, lambda.WithAsync(e.async), lambda.WithMappings(e.mappings)), logs.Service(a.logs), iam.Service(a.book), sts.Service(a.book),
+		sqs.Service(e.queues), sns.Service(e.topics), events.Service(e.buses), scheduler.Service(e.schedules),
+	}
 }
 
 // Coverage is docs/coverage.md: what of each service's model is served.
@@ -53,6 +61,9 @@ func (a *App) front() http.Handler {
 func (a *App) gate(r *http.Request, service, op string) (*http.Request, error) {
 	if err := a.large.admit(r, service, op); err != nil {
 		return r, err
+	}
+	if a.invited(r, service, op) {
+		return r, nil
 	}
 	r, err := sigv4.Verifier{Lookup: a.lookup, Keys: &a.keys, Off: a.config.AuthOff}.Gate(r, service, op)
 	if err == nil {

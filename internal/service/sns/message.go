@@ -26,6 +26,9 @@ import (
 // with.
 const CertificatePath = "/_mayfly/sns/certificate.pem"
 
+// apiVersion is the version of SNS's API, the only one.
+const apiVersion = "2010-03-31"
+
 // timeForm is how messages tell the time.
 const timeForm = "2006-01-02T15:04:05.000Z"
 
@@ -67,6 +70,7 @@ func attributesOf(m *message) map[string]attribute {
 // link is a URL of ours that does action with an ARN.
 func link(base, action string, more url.Values) string {
 	more.Set("Action", action)
+	more.Set("Version", apiVersion) // tells what the link is for
 	return base + "/?" + more.Encode()
 }
 

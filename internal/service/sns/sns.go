@@ -123,7 +123,7 @@ CREATE TABLE sns_key (
 func Service(b *Book) wire.Service {
 	a := &api{b}
 	return wire.Service{
-		Name: "sns", Title: "Amazon SNS", Version: "2010-03-31", Namespace: "http://sns.amazonaws.com/doc/2010-03-31/",
+		Name: "sns", Title: "Amazon SNS", Version: apiVersion, Namespace: "http://sns.amazonaws.com/doc/" + apiVersion + "/",
 		Protocol: query.Protocol{}, Models: models(), ErrorCode: "InternalError",
 		Ops: []wire.Op{
 			wire.Handle("CreateTopic", a.createTopic),
