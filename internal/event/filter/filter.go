@@ -42,7 +42,7 @@ func (p *Pattern) Matches(event any) bool {
 	if _, ok := event.(map[string]any); !ok {
 		return false
 	}
-	return p.root.match(event, event)
+	return p.root.match(&scene{root: event}, event)
 }
 
 // Decode reads an event for Matches.
@@ -80,15 +80,34 @@ type leaf struct {
 	absent   bool // {"exists": false} is among them
 }
 
+// A scene is one event that is being matched. What it lacks is found out once:
+// an array may ask for each of its elements.
+type scene struct {
+	root any
+	lack map[*leaf]bool
+}
+
+func (s *scene) lacks(l *leaf) bool {
+	lack, known := s.lack[l]
+	if !known {
+		lack = !present(s.root, l.path)
+		if s.lack == nil {
+			s.lack = map[*leaf]bool{}
+		}
+		s.lack[l] = lack
+	}
+	return lack
+}
+
 // missing stands for a member that is not there.
 type missing struct{}
 
 // match tells whether v is an object as o asks, or an array that holds one.
 // Fields of one pattern object are looked for in one and the same element.
-func (o *object) match(root, v any) bool {
+func (o *object) match(s *scene, v any) bool {
 	if list, ok := v.([]any); ok && len(list) > 0 {
 		for _, e := range list {
-			if o.match(root, e) {
+			if o.match(s, e) {
 				return true
 			}
 		}
@@ -100,32 +119,32 @@ func (o *object) match(root, v any) bool {
 		if !ok {
 			child = missing{}
 		}
-		if !f.match(root, child) {
+		if !f.match(s, child) {
 			return false
 		}
 	}
 	for _, alternatives := range o.ors {
-		if !matchOne(alternatives, root, v) {
+		if !matchOne(alternatives, s, v) {
 			return false
 		}
 	}
 	return true
 }
 
-func matchOne(alternatives []*object, root, v any) bool {
+func matchOne(alternatives []*object, s *scene, v any) bool {
 	for _, o := range alternatives {
-		if o.match(root, v) {
+		if o.match(s, v) {
 			return true
 		}
 	}
 	return false
 }
 
-func (f field) match(root, v any) bool {
+func (f field) match(s *scene, v any) bool {
 	if f.nested != nil {
-		return f.nested.match(root, v)
+		return f.nested.match(s, v)
 	}
-	return f.leaf.match(v) || f.leaf.absent && !present(root, f.leaf.path)
+	return f.leaf.match(v) || f.leaf.absent && s.lacks(f.leaf)
 }
 
 // match tells whether v, or one element of it, is taken. Objects are not values.
