@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/policy"
+	"github.com/mayfly-faas/mayfly/internal/wire"
 )
 
 // settings are a queue's attributes and tags, and what they come to. They do
@@ -74,7 +75,7 @@ func (s *settings) with(attributes map[string]string, modified int64) *settings 
 		switch {
 		case v == "":
 			delete(n.attributes, k)
-		case k == "RedrivePolicy" || k == "RedriveAllowPolicy":
+		case k == "RedrivePolicy":
 			n.attributes[k] = compact(v)
 		default:
 			n.attributes[k] = v
@@ -90,7 +91,7 @@ func (s *settings) with(attributes map[string]string, modified int64) *settings 
 // compact is a JSON text as AWS gives it back.
 func compact(s string) string {
 	if r, err := parseRedrive(s); err == nil {
-		return `{"deadLetterTargetArn":` + strconv.Quote(r.DeadLetterTargetARN) + `,"maxReceiveCount":` + strconv.FormatInt(r.maxReceive, 10) + `}`
+		return string(wire.AppendString([]byte(`{"deadLetterTargetArn":`), r.DeadLetterTargetARN)) + `,"maxReceiveCount":` + strconv.FormatInt(r.maxReceive, 10) + `}`
 	}
 	return s
 }
