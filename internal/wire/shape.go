@@ -139,6 +139,9 @@ func (rd reader) field(owner reflect.Type, sf reflect.StructField, tag string, i
 			n.Member = member
 		}
 	}
+	if k, v, ok := strings.Cut(sf.Tag.Get("entries"), ","); ok {
+		n.Names = [2]string{k, v}
+	}
 	f := &Field{Name: name, Form: name, Where: where, Required: sf.Tag.Get("required") == "true", Index: index, Node: n}
 	f.form(sf.Tag.Get("form"))
 	return f

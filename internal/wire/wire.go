@@ -19,6 +19,7 @@
 //	key.len, key.pattern, key.enum                   the same for a map's keys
 //	sensitive:"true"          the value is not repeated in a violation's text
 //	form:"Tag,Key,Value"      query: a flat list's or map's name, and what a map's keys and values are called
+//	entries:"Name,Value"      query: what a map's keys and values are called, if not "key" and "value"
 //	list:"member"             query: what a list's members are called, if not "member"; list:",flat" when flattened
 //
 // Their types are *string, *bool, *int32, *int64, *float64, *Time, []byte, []T,

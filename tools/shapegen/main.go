@@ -199,6 +199,9 @@ func (m *model) tags(field string, r ref, parent, t *shape) []string {
 	if t.form != "" {
 		return append(tags, "form:"+strconv.Quote(t.form))
 	}
+	if t.Type == "map" && t.Key.LocationName != "" && t.Value.LocationName != "" {
+		return append(tags, "entries:"+strconv.Quote(t.Key.LocationName+","+t.Value.LocationName))
+	}
 	if t.Type != "list" {
 		return tags
 	}

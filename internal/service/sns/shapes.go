@@ -70,9 +70,6 @@ type UnsubscribeResponse struct{}
 // SetSubscriptionAttributesResponse has no members.
 type SetSubscriptionAttributesResponse struct{}
 
-// PutDataProtectionPolicyResponse has no members.
-type PutDataProtectionPolicyResponse struct{}
-
 // AddPermissionInput is a shape of the published model.
 type AddPermissionInput struct {
 	AWSAccountId []string `wire:"AWSAccountId" required:"true"`
@@ -117,16 +114,6 @@ type CreateTopicResponse struct {
 // DeleteTopicInput is a shape of the published model.
 type DeleteTopicInput struct {
 	TopicArn *string `wire:"TopicArn" required:"true"`
-}
-
-// GetDataProtectionPolicyInput is a shape of the published model.
-type GetDataProtectionPolicyInput struct {
-	ResourceArn *string `wire:"ResourceArn" required:"true"`
-}
-
-// GetDataProtectionPolicyResponse is a shape of the published model.
-type GetDataProtectionPolicyResponse struct {
-	DataProtectionPolicy *string `wire:"DataProtectionPolicy"`
 }
 
 // GetSubscriptionAttributesInput is a shape of the published model.
@@ -210,7 +197,7 @@ type PublishBatchInput struct {
 type PublishBatchRequestEntry struct {
 	Id                     *string                           `wire:"Id" required:"true"`
 	Message                *string                           `wire:"Message" required:"true"`
-	MessageAttributes      map[string]*MessageAttributeValue `wire:"MessageAttributes"`
+	MessageAttributes      map[string]*MessageAttributeValue `wire:"MessageAttributes" entries:"Name,Value"`
 	MessageDeduplicationId *string                           `wire:"MessageDeduplicationId"`
 	MessageGroupId         *string                           `wire:"MessageGroupId"`
 	MessageStructure       *string                           `wire:"MessageStructure"`
@@ -233,7 +220,7 @@ type PublishBatchResultEntry struct {
 // PublishInput is a shape of the published model.
 type PublishInput struct {
 	Message                *string                           `wire:"Message" required:"true"`
-	MessageAttributes      map[string]*MessageAttributeValue `wire:"MessageAttributes"`
+	MessageAttributes      map[string]*MessageAttributeValue `wire:"MessageAttributes" entries:"Name,Value"`
 	MessageDeduplicationId *string                           `wire:"MessageDeduplicationId"`
 	MessageGroupId         *string                           `wire:"MessageGroupId"`
 	MessageStructure       *string                           `wire:"MessageStructure"`
@@ -247,12 +234,6 @@ type PublishInput struct {
 type PublishResponse struct {
 	MessageId      *string `wire:"MessageId"`
 	SequenceNumber *string `wire:"SequenceNumber"`
-}
-
-// PutDataProtectionPolicyInput is a shape of the published model.
-type PutDataProtectionPolicyInput struct {
-	DataProtectionPolicy *string `wire:"DataProtectionPolicy" required:"true"`
-	ResourceArn          *string `wire:"ResourceArn" required:"true"`
 }
 
 // RemovePermissionInput is a shape of the published model.

@@ -25,6 +25,7 @@ type all struct {
 	Parts   []part              `wire:"Parts"`
 	FlatTwo []part              `wire:"FlatTwo" list:",flat"`
 	Map     map[string]string   `wire:"Map"`
+	Named   map[string]string   `wire:"Named" entries:"Name,Value"`
 	Deep    map[string]part     `wire:"Deep"`
 	Lists   map[string][]string `wire:"Lists"`
 	Part    *part               `wire:"Part"`
@@ -68,6 +69,7 @@ func TestForms(t *testing.T) {
 		"Map.entry.1.key=k&Map.entry.1.value=v&Map.entry.2.key=l&Map.entry.2.value=":  `{"Map":{"k":"v","l":""}}`,
 		"Map.entry.1.key=k&Map.entry.1.value=v&Map.entry.2.key=k&Map.entry.2.value=w": `{"Map":{"k":"v"}}`,
 		"Map.entry.1.key=k":                                  `{"Map":{}}`,
+		"Named.entry.1.Name=k&Named.entry.1.Value=v":         `{"Named":{"k":"v"}}`,
 		"Deep.entry.1.key=k&Deep.entry.1.value.Key=x":        `{"Deep":{"k":{"Key":"x"}}}`,
 		"Lists.entry.1.key=k&Lists.entry.1.value.member.1=a": `{"Lists":{"k":["a"]}}`,
 		"Part.Key=k":                   `{"Part":{"Key":"k"}}`,
