@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
 )
@@ -113,28 +114,81 @@ func (k *blank) close() error {
 
 // A reserve keeps a few blanks ready. It fills up in the background, from the
 // first Open on, with blanks of the kind that was wanted last; of other kinds it
-// keeps what there is room for.
+// keeps what there is room for. How many it keeps follows what is wanted: twice as many
+// after each time that there was none, half as many after a while without such a time.
+//
+// It makes one at a time, and none while a sandbox is being opened. More politeness
+// harms: what it holds meanwhile (the lock that forks take, the kernel's for network
+// devices) is what a request would wait for, were its thread of low priority.
 type reserve struct {
-	tier *Tier
-	size int
-	wg   sync.WaitGroup // fillers
+	tier        *Tier
+	least, most int // bounds of size
+	now         func() time.Time
+	wg          sync.WaitGroup // fillers
 
 	mu      sync.Mutex // guards what is below
+	idle    sync.Cond  // on mu: no sandbox is being opened, or closed
+	size    int
+	missed  time.Time // when there was none, last
+	opening int       // sandboxes
 	ready   []*blank
 	wanted  kind
 	filling bool
 	closed  bool
 }
 
-// take returns a blank, or nil when there is none of that kind.
+// newReserve makes one that has room for nothing, until it is resized.
+func newReserve(t *Tier) *reserve {
+	r := &reserve{tier: t, now: time.Now}
+	r.idle.L = &r.mu
+	return r
+}
+
+// growth is how much larger a reserve becomes than it begins.
+const growth = 8
+
+// resize sets the bounds.
+func (r *reserve) resize(least int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.least, r.size, r.most = least, least, growth*least
+}
+
+// quiet is how long there has to be always a blank until a reserve becomes smaller.
+const quiet = time.Minute
+
+// demand changes the size; r.mu is held.
+func (r *reserve) demand(missed bool) {
+	switch now := r.now(); {
+	case missed:
+		r.size, r.missed = min(max(2*r.size, r.least), r.most), now
+	case now.Sub(r.missed) > quiet:
+		r.size, r.missed = max(r.size/2, r.least), now
+	}
+}
+
+// opened says that a sandbox for which there was a take is open, or is not to be.
+func (r *reserve) opened() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.opening--; r.opening == 0 {
+		r.idle.Broadcast()
+	}
+}
+
+// take returns a blank, or nil when there is none of that kind. A call of opened
+// has to follow.
 func (r *reserve) take(of kind) (k *blank) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.opening++
+	known := r.wanted == of
 	r.wanted = of
 	if i := r.find(true); i >= 0 {
 		k = r.ready[i]
 		r.ready = slices.Delete(r.ready, i, i+1)
 	}
+	r.demand(k == nil && known)
 	if !r.filling && !r.closed && r.lacks() {
 		r.filling = true
 		r.wg.Go(r.fill)
@@ -159,6 +213,9 @@ func (r *reserve) lacks() bool {
 func (r *reserve) fill() {
 	for {
 		r.mu.Lock()
+		for r.opening > 0 && !r.closed {
+			r.idle.Wait()
+		}
 		if r.closed || !r.lacks() {
 			r.filling = false
 			r.mu.Unlock()
@@ -201,6 +258,7 @@ func (r *reserve) replace(other *blank, wanted kind) error {
 func (r *reserve) close() error {
 	r.mu.Lock()
 	r.closed = true
+	r.idle.Broadcast()
 	r.mu.Unlock()
 	r.wg.Wait()
 	var errs error

@@ -5,6 +5,7 @@ package namespace
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
 )
@@ -24,6 +25,7 @@ func kinds(r *reserve) map[kind]int {
 func TestReserve(t *testing.T) {
 	theWorld(t)
 	tier := newReservedTier(t, t.TempDir(), 2)
+	tier.reserve.most = 2
 	before := count(tier)
 	small, big := kind{tmpMB: 8}, kind{tmpMB: 16}
 	open := func(of kind) {
@@ -55,6 +57,50 @@ func TestReserve(t *testing.T) {
 	open(small) // a closed reserve only makes nothing ahead
 	if got := kinds(tier.reserve); len(got) != 0 {
 		t.Errorf("after close: %v", got)
+	}
+}
+
+// TestReserveFollowsDemand has it miss, and then not.
+func TestReserveFollowsDemand(t *testing.T) {
+	var now time.Time
+	r := newReserve(nil)
+	r.now = func() time.Time { return now }
+	r.resize(4)
+	for _, want := range []int{8, 16, 32, 32} {
+		if r.demand(true); r.size != want {
+			t.Errorf("after a miss: %d, want %d", r.size, want)
+		}
+	}
+	now = now.Add(quiet)
+	if r.demand(false); r.size != 32 {
+		t.Errorf("too soon: %d", r.size)
+	}
+	for _, want := range []int{16, 8, 4, 4} {
+		now = now.Add(quiet + 1)
+		if r.demand(false); r.size != want {
+			t.Errorf("after a while: %d, want %d", r.size, want)
+		}
+	}
+	none := newReserve(nil)
+	if none.demand(true); none.size != 0 {
+		t.Errorf("a reserve of none: %d", none.size)
+	}
+}
+
+// TestReserveWaits has a sandbox that is being opened: nothing else is made.
+func TestReserveWaits(t *testing.T) {
+	theWorld(t)
+	tier := newReservedTier(t, t.TempDir(), 2)
+	r := tier.reserve
+	if k := r.take(kind{tmpMB: 8}); k != nil { // which starts a filler
+		t.Fatal("a blank from nowhere")
+	}
+	r.mu.Lock()
+	before := len(r.ready)
+	r.mu.Unlock()
+	r.opened()
+	if got := kinds(r); before != 0 || got[kind{tmpMB: 8}] != r.size {
+		t.Errorf("%d before, %v after", before, got)
 	}
 }
 

@@ -41,6 +41,7 @@ func (t *Tier) Open(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, er
 		return nil, fmt.Errorf("namespace: %q cannot be a sandbox's name", spec.ID)
 	}
 	k := t.reserve.take(kindOf(spec))
+	defer t.reserve.opened()
 	if k == nil {
 		var err error
 		if k, err = t.newBlank(ctx, kindOf(spec)); err != nil {

@@ -21,7 +21,7 @@ import (
 type Config struct {
 	StateDir string       // a folder of its own, made when missing; one server at a time
 	Log      *slog.Logger // nil: the default
-	Reserve  int          // how many sandboxes to prepare ahead: 0 is 4, negative none
+	Reserve  int          // how many sandboxes to prepare ahead at least: 0 is 4, negative none. Demand makes it up to 8 times that
 }
 
 // A Tier makes sandboxes out of namespaces, control groups and seccomp.
@@ -87,10 +87,11 @@ func New(c Config) (*Tier, error) {
 		return nil, fmt.Errorf("namespace: this machine does not allow it: %w", err)
 	}
 	t.tell()
-	t.reserve.size = max(c.Reserve, 0)
-	if c.Reserve == 0 {
-		t.reserve.size = 4
+	least := c.Reserve
+	if least == 0 {
+		least = 4
 	}
+	t.reserve.resize(max(least, 0))
 	return t, nil
 }
 
@@ -131,7 +132,7 @@ func newTier(c Config) (*Tier, error) {
 	if t.log == nil {
 		t.log = slog.Default()
 	}
-	t.reserve, t.furnisher = &reserve{tier: t}, &furnisher{tier: t}
+	t.reserve, t.furnisher = newReserve(t), &furnisher{tier: t}
 	t.findGroups()
 	if !t.rootless {
 		t.findDisks()
