@@ -144,14 +144,28 @@ func (c *client) read() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	c.body = c.body[:0]
 	if length < 0 {
 		err = c.readChunks()
 	} else {
-		c.body = slices.Grow(c.body[:0], length)[:length]
-		_, err = io.ReadFull(c.in, c.body)
+		err = c.readPart(length)
 	}
 	a.Body = c.body
 	return a, err
+}
+
+// readPart appends n bytes to the body, taking no more memory than there comes.
+func (c *client) readPart(n int) error {
+	for n > 0 {
+		at, part := len(c.body), min(n, 1<<20)
+		c.body = slices.Grow(c.body, part)[:at+part]
+		if _, err := io.ReadFull(c.in, c.body[at:]); err != nil {
+			c.body = c.body[:at]
+			return err
+		}
+		n -= part
+	}
+	return nil
 }
 
 // readHead reads headers; the length is -1 for a body in chunks.
@@ -168,9 +182,11 @@ func (c *client) readHead(a *answer) (length int, err error) {
 		name, value, _ := bytes.Cut(line, []byte(": "))
 		switch {
 		case bytes.EqualFold(name, []byte("content-length")):
-			if length, err = strconv.Atoi(string(value)); err != nil {
+			n, err := strconv.ParseUint(string(value), 10, 31)
+			if err != nil {
 				return 0, err
 			}
+			length = int(n)
 		case bytes.EqualFold(name, []byte("transfer-encoding")):
 			length = -1
 		case bytes.EqualFold(name, []byte("x-amz-function-error")):
@@ -182,7 +198,6 @@ func (c *client) readHead(a *answer) (length int, err error) {
 }
 
 func (c *client) readChunks() error {
-	c.body = c.body[:0]
 	for {
 		line, err := c.in.ReadSlice('\n')
 		if err != nil {
@@ -192,9 +207,7 @@ func (c *client) readChunks() error {
 		if err != nil {
 			return fmt.Errorf("not the length of a chunk: %q", line)
 		}
-		at := len(c.body)
-		c.body = slices.Grow(c.body, int(n))[:at+int(n)]
-		if _, err := io.ReadFull(c.in, c.body[at:]); err != nil {
+		if err := c.readPart(int(n)); err != nil {
 			return err
 		}
 		if _, err := c.in.Discard(2); err != nil || n == 0 {

@@ -163,27 +163,44 @@ type contender struct {
 }
 
 // contest lets contenders take turns and measures each; the CPU time is split
-// by the server, its functions and the generator. All are warmed up first.
+// by the server, what runs below it, and the generator. All are warmed up first.
+// The first is ours and must not fail; a rival that does is left out from then
+// on, and the report says so.
 func (l *lab) contest(ctx context.Context, contenders ...contender) ([]Measure, error) {
 	tallies := make([]tally, len(contenders))
 	used := make([]usage, len(contenders))
+	failed := make([]bool, len(contenders))
 	for turn := range l.size.turns + 1 {
 		for i, c := range contenders {
-			before := clockOf(c.pid)
-			t, err := load(ctx, c.workers, l.size.turn)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", c.name, err)
+			if failed[i] {
+				continue
 			}
-			if turn > 0 {
+			t, u, err := l.turn(ctx, c)
+			switch {
+			case err != nil && (i == 0 || ctx.Err() != nil):
+				return nil, fmt.Errorf("%s: %w", c.name, err)
+			case err != nil:
+				failed[i] = true
+				l.report.skip(l.out, "%s: %.200v", c.name, err)
+			case turn > 0:
 				tallies[i].add(t)
-				used[i] = used[i].plus(clockOf(c.pid).since(before))
+				used[i] = used[i].plus(u)
 			}
 		}
 	}
-	measures := make([]Measure, len(contenders))
+	var measures []Measure
 	for i, c := range contenders {
-		measures[i] = tallies[i].measure(c.name)
-		measures[i].CPU = used[i].shares(len(tallies[i].ms))
+		if !failed[i] {
+			m := tallies[i].measure(c.name)
+			m.CPU = used[i].shares(len(tallies[i].ms))
+			measures = append(measures, m)
+		}
 	}
 	return measures, nil
+}
+
+func (l *lab) turn(ctx context.Context, c contender) (tally, usage, error) {
+	before := clockOf(c.pid)
+	t, err := load(ctx, c.workers, l.size.turn)
+	return t, clockOf(c.pid).since(before), err
 }

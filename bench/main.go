@@ -13,6 +13,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -60,8 +61,11 @@ func (o options) measure(ctx context.Context) error {
 	fmt.Fprintf(l.out, "%s\n", l.report.Machine)
 	for _, s := range chosen {
 		fmt.Fprintf(l.out, "\n%s: %s\n", s.name, s.about)
-		if err = s.run(ctx, l); err != nil {
-			err = fmt.Errorf("%s: %w", s.name, err)
+		if e := s.run(ctx, l); e != nil { // the others may do
+			fmt.Fprintf(l.out, "failed: %v\n", e)
+			err = errors.Join(err, fmt.Errorf("%s: %w", s.name, e))
+		}
+		if ctx.Err() != nil {
 			break
 		}
 	}
@@ -70,8 +74,5 @@ func (o options) measure(ctx context.Context) error {
 	for _, v := range l.report.Verdicts {
 		fmt.Fprintln(l.out, v)
 	}
-	if e := l.report.write(o.json); err == nil {
-		err = e
-	}
-	return err
+	return errors.Join(err, l.report.write(o.json))
 }

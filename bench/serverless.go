@@ -130,7 +130,7 @@ func (l *lab) writeProject(dir string) error {
 		if !ok {
 			continue
 		}
-		yml += fmt.Sprintf("  %s:\n    runtime: %s\n    handler: %s\n    events: [{http: {path: %s, method: post}}]\n", lang.name, runtime, lang.handler, lang.name)
+		yml += fmt.Sprintf("  %s:\n    runtime: %s\n    handler: %s\n    timeout: 60\n    events: [{http: {path: %s, method: post}}]\n", lang.name, runtime, lang.handler, lang.name)
 		for name, text := range lang.files {
 			files[name] = text
 		}

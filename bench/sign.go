@@ -26,7 +26,8 @@ type signer struct {
 	key    hash.Hash // HMAC with the key of that day
 	day    string
 	sum    hash.Hash
-	text   []byte // work space
+	text   []byte            // work space
+	digest [sha256.Size]byte // and this
 }
 
 func newSigner(accessKey, secret, region, service string) *signer {
@@ -76,7 +77,7 @@ func (s *signer) appendAuthorization(b []byte, c *call, body []byte) []byte {
 	s.key.Reset()
 	s.key.Write(t[canonical:])
 	s.text = t
-	return appendHex(b, s.key)
+	return s.appendHex(b, s.key)
 }
 
 func (s *signer) appendScope(b []byte) []byte {
@@ -91,10 +92,9 @@ func (s *signer) appendScope(b []byte) []byte {
 func (s *signer) appendSum(b, of []byte) []byte {
 	s.sum.Reset()
 	s.sum.Write(of)
-	return appendHex(b, s.sum)
+	return s.appendHex(b, s.sum)
 }
 
-func appendHex(b []byte, h hash.Hash) []byte {
-	var digest [sha256.Size]byte
-	return hex.AppendEncode(b, h.Sum(digest[:0]))
+func (s *signer) appendHex(b []byte, h hash.Hash) []byte {
+	return hex.AppendEncode(b, h.Sum(s.digest[:0]))
 }
