@@ -40,6 +40,7 @@ func (e echo) Invoke(_ context.Context, u *engine.Unit, c engine.Call) (*engine.
 	e.done(u)
 	return &engine.Outcome{Report: engine.Report{Start: time.Now(), BilledMS: 1}}, nil
 }
+func (echo) Expect(*engine.Unit)              {}
 func (echo) Drain(string)                     {}
 func (echo) Reserve(string, int)              {}
 func (echo) Unreserve(string)                 {}

@@ -30,6 +30,9 @@ type Engine interface {
 	// Invoke runs one call of a unit and waits for its end.
 	Invoke(context.Context, *engine.Unit, engine.Call) (*engine.Outcome, error)
 
+	// Expect says that a unit may soon be invoked. It is a hint.
+	Expect(u *engine.Unit)
+
 	// Drain ends the sandboxes of a unit once their invocations are done.
 	Drain(key string)
 

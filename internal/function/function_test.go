@@ -25,6 +25,7 @@ const testAccount = "000000000000"
 type fakeEngine struct {
 	mu          sync.Mutex
 	units       []*engine.Unit
+	expected    []string
 	drained     []string
 	reserved    map[string]int
 	provisioned map[string]int
@@ -49,6 +50,9 @@ func (e *fakeEngine) Invoke(_ context.Context, u *engine.Unit, c engine.Call) (*
 	}
 	io.WriteString(c.Answer, `"ok"`)
 	return &engine.Outcome{Report: engine.Report{Start: time.Now(), BilledMS: 1}}, nil
+}
+func (e *fakeEngine) Expect(u *engine.Unit) {
+	e.with(func() { e.expected = append(e.expected, u.Key) })
 }
 func (e *fakeEngine) Drain(key string)                { e.with(func() { e.drained = append(e.drained, key) }) }
 func (e *fakeEngine) Reserve(arn string, n int)       { e.with(func() { e.reserved[arn] = n }) }

@@ -26,6 +26,7 @@ type stillEngine struct{}
 func (stillEngine) Invoke(context.Context, *engine.Unit, engine.Call) (*engine.Outcome, error) {
 	return nil, errors.New("nothing runs here")
 }
+func (stillEngine) Expect(*engine.Unit)              {}
 func (stillEngine) Drain(string)                     {}
 func (stillEngine) Reserve(string, int)              {}
 func (stillEngine) Unreserve(string)                 {}

@@ -133,10 +133,20 @@ func (r *Registry) conclude(ctx context.Context, v *Version, failure error) erro
 		r.engine.Drain(before.key())
 	}
 	r.collect(ctx, lost(before, after)...)
+	if failure == nil {
+		r.expect(ctx, after)
+	}
 	if err := r.standBy(ctx, v.Function); err != nil { // v itself has settled
 		r.log.Error("settle", "function", v.Function, "error", err)
 	}
 	return nil
+}
+
+// expect tells the engine of a version that can be invoked now.
+func (r *Registry) expect(ctx context.Context, v *Version) {
+	if u, err := r.unit(ctx, v); err == nil { // it is a hint
+		r.engine.Expect(u)
+	}
 }
 
 // settled is the end of settling: the version runs what it shows, or says why not.

@@ -37,6 +37,12 @@ func TestSettlesAfterRestart(t *testing.T) {
 		t.Errorf("settled as %s, %s", v.State, v.Update)
 	}
 	r.invoke("f", "")
+	r.hold() // waits for what comes after settling
+	r.engine.with(func() {
+		if len(r.engine.expected) != 1 {
+			t.Errorf("the engine expects %v, want the version that became active", r.engine.expected)
+		}
+	})
 }
 
 func TestUpdateRunsOldCodeUntilSettled(t *testing.T) {

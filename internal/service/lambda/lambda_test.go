@@ -61,6 +61,7 @@ func (e *fakeEngine) with(f func()) {
 	f()
 }
 
+func (e *fakeEngine) Expect(*engine.Unit)             {}
 func (e *fakeEngine) Drain(key string)                { e.with(func() { e.drained = append(e.drained, key) }) }
 func (e *fakeEngine) Reserve(arn string, n int)       { e.with(func() { e.reserved[arn] = n }) }
 func (e *fakeEngine) Unreserve(arn string)            { e.with(func() { delete(e.reserved, arn) }) }
