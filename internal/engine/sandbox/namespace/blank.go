@@ -30,6 +30,8 @@ type blank struct {
 	tier   *Tier
 	slot   int
 	group  group
+	disks  *disks          // nil where there are none
+	disk   *disk           // of /tmp
 	net    *os.File        // network namespace
 	way    *way            // out; nil without
 	relay  *relay          // of questions about names; nil where none is needed
@@ -43,7 +45,7 @@ func (t *Tier) newBlank(ctx context.Context, of kind) (*blank, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &blank{tier: t, slot: slot, kind: of}
+	k := &blank{tier: t, slot: slot, kind: of, disks: t.disks}
 	if err := k.open(ctx); err != nil {
 		return nil, errors.Join(err, k.close())
 	}
@@ -107,6 +109,9 @@ func (k *blank) close() error {
 	}
 	if k.group != nil {
 		errs = errors.Join(errs, k.group.remove())
+	}
+	if k.disks != nil {
+		k.disks.giveBack(k.disk)
 	}
 	k.tier.release(k.slot)
 	return errs

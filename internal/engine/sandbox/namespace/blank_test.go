@@ -53,6 +53,9 @@ func TestReserve(t *testing.T) {
 	if err := tier.reserve.close(); err != nil {
 		t.Fatal(err)
 	}
+	if tier.disks != nil {
+		tier.disks.keep(0)
+	}
 	nothingLeft(t, tier, before)
 	open(small) // a closed reserve only makes nothing ahead
 	if got := kinds(tier.reserve); len(got) != 0 {

@@ -40,6 +40,9 @@ func BenchmarkSandbox(b *testing.B) {
 	}{{"Early", false, false}, {"Late", true, false}, {"Outbound", false, true}} {
 		b.Run(c.name, func(b *testing.B) {
 			tier := newReservedTier(b, b.TempDir(), -1)
+			if tier.disks != nil {
+				tier.disks.keep(4)
+			}
 			before := cpuTime()
 			for i := 0; b.Loop(); i++ {
 				s := costSpec(i)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -22,14 +23,18 @@ type disks struct {
 	dir  string
 	mkfs string // path of mkfs.ext4
 
-	mu        sync.Mutex // guards templates, and the making of them
+	mu        sync.Mutex // guards what is below, and the making of templates
 	templates map[int]*os.File
+	idle      []*disk // as good as new
+	most      int     // that idle may hold
 }
 
-// A disk is one loop device.
+// A disk is one loop device, until it is given back.
 type disk struct {
-	device string
-	file   *os.File // keeps it until it is mounted
+	device    string
+	megabytes int
+	loop      *os.File // with the last descriptor, and no mount, the kernel frees it
+	back      *os.File // what is on it
 }
 
 // newDisks tells whether this machine can make disks.
@@ -75,8 +80,9 @@ func (d *disks) template(megabytes int) (*os.File, error) {
 	return f, nil
 }
 
-// close lets go of the templates.
+// close lets go of what is idle, and of the templates.
 func (d *disks) close() {
+	d.keep(0)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, f := range d.templates {
@@ -85,9 +91,13 @@ func (d *disks) close() {
 	clear(d.templates)
 }
 
-// make returns a fresh disk.
+// make returns a disk with an empty file system.
 func (d *disks) make(megabytes int) (*disk, error) {
-	template, err := d.template(max(megabytes, 1))
+	megabytes = max(megabytes, 1)
+	if k := d.takeIdle(megabytes); k != nil {
+		return k, nil
+	}
+	template, err := d.template(megabytes)
 	if err != nil {
 		return nil, err
 	}
@@ -95,14 +105,101 @@ func (d *disks) make(megabytes int) (*disk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("copy the empty file system: %w", err)
 	}
-	defer f.Close()
-	return attachLoop(f)
+	k, err := attachLoop(f)
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	k.megabytes = megabytes
+	return k, nil
+}
+
+// keep sets how many disks may be idle, and lets go of the others.
+func (d *disks) keep(most int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.most = most
+	for len(d.idle) > most {
+		d.idle[len(d.idle)-1].close()
+		d.idle = d.idle[:len(d.idle)-1]
+	}
+}
+
+func (d *disks) takeIdle(megabytes int) *disk {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	i := slices.IndexFunc(d.idle, func(k *disk) bool { return k.megabytes == megabytes })
+	if i < 0 {
+		return nil
+	}
+	k := d.idle[i]
+	d.idle = slices.Delete(d.idle, i, i+1)
+	return k
+}
+
+// giveBack takes a disk whose sandbox is closed. Making a loop device, and freeing
+// it, waits for all processors; so it is made as new instead, if anybody may want it:
+// not a byte of it is left. What cannot be cleaned is closed. k may be nil.
+func (d *disks) giveBack(k *disk) {
+	if k == nil {
+		return
+	}
+	d.mu.Lock()
+	room := len(d.idle) < d.most
+	template := d.templates[k.megabytes]
+	d.mu.Unlock()
+	if !room || template == nil || k.clean(template) != nil {
+		k.close()
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.idle) >= d.most {
+		k.close()
+		return
+	}
+	d.idle = append(d.idle, k)
+}
+
+// clean gives the disk the bytes of a fresh one: those of the template, and holes. It
+// fails while the disk is mounted anywhere. What the kernel remembers of the device is
+// dropped before, so that it does not come later, and after, so that it is not read.
+func (k *disk) clean(template *os.File) error {
+	only, err := os.OpenFile(k.device, os.O_RDWR|unix.O_EXCL, 0)
+	if err != nil {
+		return err
+	}
+	defer only.Close()
+	if err := unix.IoctlSetInt(int(only.Fd()), unix.BLKFLSBUF, 0); err != nil {
+		return err
+	}
+	st, err := k.back.Stat()
+	if err != nil {
+		return err
+	}
+	const punch = unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE
+	if err := unix.Fallocate(int(k.back.Fd()), punch, 0, st.Size()); err != nil {
+		return err
+	}
+	r, err := reopen(template)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := copyData(r, k.back); err != nil {
+		return err
+	}
+	return unix.IoctlSetInt(int(only.Fd()), unix.BLKFLSBUF, 0)
+}
+
+// reopen opens a file anew: seeking moves it.
+func reopen(f *os.File) (*os.File, error) {
+	return os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
 }
 
 // copySparse copies a file into one without a name, holes as holes.
 func copySparse(template *os.File, dir string) (*os.File, error) {
-	// Through a file of its own, because seeking moves it.
-	r, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", template.Fd()))
+	r, err := reopen(template)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +260,7 @@ func attachLoop(f *os.File) (*disk, error) {
 		config := unix.LoopConfig{Fd: uint32(f.Fd()), Info: unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR}}
 		err = unix.IoctlLoopConfigure(int(dev.Fd()), &config)
 		if err == nil {
-			return &disk{device: name, file: dev}, nil
+			return &disk{device: name, loop: dev, back: f}, nil
 		}
 		dev.Close()
 		if !errors.Is(err, unix.EBUSY) {
@@ -175,7 +272,6 @@ func attachLoop(f *os.File) (*disk, error) {
 
 // close lets go of the device; a mount keeps it.
 func (d *disk) close() {
-	if d != nil {
-		d.file.Close()
-	}
+	d.loop.Close()
+	d.back.Close()
 }

@@ -45,15 +45,13 @@ func (k *blank) newHolder(ctx context.Context) (*machineProcess, error) {
 		return nil, err
 	}
 	p.proc()
-	var d *disk
-	if k.tier.disks != nil {
+	if k.disks != nil {
 		var err error
-		if d, err = k.tier.disks.make(k.tmpMB); err != nil {
+		if k.disk, err = k.disks.make(k.tmpMB); err != nil {
 			return nil, fmt.Errorf("make disk for /tmp: %w", err)
 		}
-		defer d.close()
 	}
-	p.tmp(d, k.tmpMB)
+	p.tmp(k.disk, k.tmpMB)
 	p.chain()
 	m, err := k.tier.spawn(attr, files...)
 	if err != nil {

@@ -60,6 +60,9 @@ func TestSoak(t *testing.T) {
 	if err := tier.reserve.close(); err != nil {
 		t.Error(err)
 	}
+	if tier.disks != nil {
+		tier.disks.keep(0)
+	}
 	nothingLeft(t, tier, left{})
 	if now := descriptors(); now > fds {
 		t.Errorf("%d descriptors, %d before", now, fds)

@@ -92,6 +92,9 @@ func New(c Config) (*Tier, error) {
 		least = 4
 	}
 	t.reserve.resize(max(least, 0))
+	if t.disks != nil {
+		t.disks.keep(t.reserve.most)
+	}
 	return t, nil
 }
 
