@@ -10,9 +10,6 @@ import (
 )
 
 func (s *service) asyncOps() []wire.Op {
-	if s.queue == nil {
-		return nil
-	}
 	return []wire.Op{op("InvokeAsync", s.invokeAsync)}
 }
 

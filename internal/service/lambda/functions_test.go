@@ -376,7 +376,7 @@ func TestOversizedCode(t *testing.T) {
 
 func TestNotThereYet(t *testing.T) {
 	w := open(t)
-	r := w.do(http.MethodGet, "/2015-03-31/event-source-mappings", nil)
+	r := w.do(http.MethodGet, "/2025-11-30/capacity-providers", nil)
 	if r.status != 400 || r.header.Get("X-Amzn-Errortype") != "UnsupportedOperationException" {
 		t.Errorf("%d %s", r.status, r.raw)
 	}

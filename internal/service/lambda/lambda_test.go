@@ -79,6 +79,9 @@ type world struct {
 	meter  *meter.Meter
 	fs     *function.Registry
 	url    string
+
+	line   *line // the only source
+	events *outlet
 }
 
 func open(t *testing.T) *world {
@@ -99,10 +102,14 @@ func open(t *testing.T) *world {
 		DB: db, Blobs: blobs, Code: codes, Engine: w.engine, Meter: w.meter, Identity: book, Account: account, Region: "us-east-1",
 	})
 	w.must(err)
-	srv := httptest.NewServer(wire.Front{Services: []wire.Service{Service(w.fs)}, Unsigned: true}.Handler())
+	queue, mappings := w.openEvents()
+	srv := httptest.NewServer(wire.Front{Services: []wire.Service{Service(w.fs, WithAsync(queue), WithMappings(mappings))}, Unsigned: true}.Handler())
 	w.url = srv.URL
 	t.Cleanup(func() {
 		srv.Close()
+		if err := errors.Join(mappings.Close(), queue.Close(), w.events.db.Close()); err != nil {
+			t.Error(err)
+		}
 		if err := w.fs.Close(); err != nil {
 			t.Error(err)
 		}

@@ -9,15 +9,22 @@ import (
 )
 
 func (s *service) mappingOps() []wire.Op {
-	if s.mappings == nil {
-		return nil
-	}
 	return []wire.Op{
-		op("CreateEventSourceMapping", s.createEventSourceMapping),
-		op("GetEventSourceMapping", s.getEventSourceMapping),
-		op("ListEventSourceMappings", s.listEventSourceMappings),
-		op("UpdateEventSourceMapping", s.updateEventSourceMapping),
-		op("DeleteEventSourceMapping", s.deleteEventSourceMapping),
+		op("CreateEventSourceMapping", mapped(s, s.createEventSourceMapping)),
+		op("GetEventSourceMapping", mapped(s, s.getEventSourceMapping)),
+		op("ListEventSourceMappings", mapped(s, s.listEventSourceMappings)),
+		op("UpdateEventSourceMapping", mapped(s, s.updateEventSourceMapping)),
+		op("DeleteEventSourceMapping", mapped(s, s.deleteEventSourceMapping)),
+	}
+}
+
+// mapped is h where there are mappings.
+func mapped[In, Out any](s *service, h func(context.Context, *In) (*Out, error)) func(context.Context, *In) (*Out, error) {
+	return func(ctx context.Context, in *In) (*Out, error) {
+		if s.mappings == nil {
+			return nil, unsupported("event source mappings")
+		}
+		return h(ctx, in)
 	}
 }
 
