@@ -7,6 +7,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DATA        ?= $(or $(MAYFLY_DATA),$(HOME)/.mayfly)
 RUN_FLAGS   ?=
 FUZZTIME    ?= 10s
+N           ?= 100000
 
 export CGO_ENABLED = 0
 
@@ -59,8 +60,17 @@ fuzz: ## Run every fuzz test for FUZZTIME (10s)
 	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
 .PHONY: bench
-bench: build test-tools ## Measure latency and throughput beside the bare floor
+bench: build test-tools ## Measure beside rivals, in one run (BENCH_FLAGS="-quick -run cold,warm"); figures into bench/out
 	$(GO) run ./bench -mayfly bin/mayfly $(BENCH_FLAGS)
+
+.PHONY: bench-docs
+bench-docs: ## Write docs/benchmarks.md from the figures in bench/out/bench.json
+	$(GO) run ./bench -render bench/out/bench.json >bench/out/benchmarks.md
+	mv bench/out/benchmarks.md docs/benchmarks.md
+
+.PHONY: soak
+soak: build test-tools ## Soak: N (100000) invocations that misbehave while code changes; nothing may leak or be stale
+	PATH="$(CURDIR)/.cache/bin:$$PATH" MAYFLY_SOAK=$(N) $(GO) test ./e2e -run '^TestSoak$$' -v -count=1 -timeout 12h
 
 .PHONY: docs
 docs: ## Write the generated pages in docs/

@@ -10,16 +10,33 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
 )
 
 // breath is the pause before each cold start.
 const breath = 100 * time.Millisecond
 
-func cold(ctx context.Context, l *lab) error {
+func cold(ctx context.Context, l *lab) error { return l.coldRows(ctx, "cold/") }
+
+// coldAlone is cold on a server that keeps nothing ready.
+func coldAlone(ctx context.Context, l *lab) error {
+	other, err := startServer(l.bin, l.tmp, "--blanks-mb", "-1")
+	if err != nil {
+		return err
+	}
+	defer other.close()
+	alone := *l
+	alone.server, alone.dir = other, other.dir
+	alone.api = lambda.NewFromConfig(alone.config())
+	return alone.coldRows(ctx, "alone/")
+}
+
+func (l *lab) coldRows(ctx context.Context, prefix string) error {
 	for _, lang := range l.langs {
 		f := function{name: "cold-" + lang.name, lang: lang}
 		bare := func() (float64, error) { return bareStart(lang.bare) }
-		if err := l.coldRow(ctx, "cold/"+lang.name, f, commandName(lang.bare), bare); err != nil {
+		if err := l.coldRow(ctx, prefix+lang.name, f, commandName(lang.bare), bare); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"sync/atomic"
+	"math/rand/v2"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,10 +23,8 @@ type function struct {
 	limit  int32 // seconds; 60 unless set
 }
 
-// serial makes each archive new.
-type serial struct{ n atomic.Int64 }
-
-func (s *serial) next() string { return fmt.Sprintf("%d-%d", time.Now().UnixNano(), s.n.Add(1)) }
+// fresh makes each archive new.
+func fresh() string { return fmt.Sprintf("%d-%d", time.Now().UnixNano(), rand.Int64()) }
 
 func (l *lab) config() aws.Config {
 	return aws.Config{Region: l.server.Region, BaseEndpoint: aws.String("http://" + l.server.host),
@@ -46,7 +44,7 @@ func (l *lab) deploy(ctx context.Context, f function) error {
 	}
 	_, err := l.api.CreateFunction(ctx, &lambda.CreateFunctionInput{FunctionName: &f.name, Runtime: types.Runtime(f.lang.runtime), Handler: &f.lang.handler,
 		MemorySize: &f.memory, Timeout: &f.limit, Role: aws.String("arn:aws:iam::000000000000:role/bench"),
-		Environment: &types.Environment{Variables: f.env}, Code: &types.FunctionCode{ZipFile: archive(f.files, l.serial.next())}})
+		Environment: &types.Environment{Variables: f.env}, Code: &types.FunctionCode{ZipFile: archive(f.files, fresh())}})
 	if err != nil {
 		return fmt.Errorf("create %s: %w", f.name, err)
 	}
@@ -75,7 +73,7 @@ func (l *lab) renew(ctx context.Context, f function) (version string, err error)
 	if f.files == nil {
 		f.files = f.lang.files
 	}
-	out, err := l.api.UpdateFunctionCode(ctx, &lambda.UpdateFunctionCodeInput{FunctionName: &f.name, Publish: true, ZipFile: archive(f.files, l.serial.next())})
+	out, err := l.api.UpdateFunctionCode(ctx, &lambda.UpdateFunctionCodeInput{FunctionName: &f.name, Publish: true, ZipFile: archive(f.files, fresh())})
 	if err != nil {
 		return "", fmt.Errorf("update %s: %w", f.name, err)
 	}

@@ -26,7 +26,6 @@ type lab struct {
 	size     size
 	report   *Report
 	out      io.Writer
-	serial   serial
 	err      error // the first of the preparation
 }
 

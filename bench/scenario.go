@@ -17,6 +17,7 @@ func scenarios() []scenario {
 	return []scenario{
 		{"generator", "what the load generator itself uses, beside a server that does nothing", generator},
 		{"cold", "the first call of a function version that is new each time, beside the interpreter's bare start", cold},
+		{"alone", "the same on a server that keeps neither blanks nor zygotes", coldAlone},
 		{"sdk", "the same for a Python function that imports boto3", coldSDK},
 		{"burst", "100 cold calls at the same moment", burst},
 		{"warm", "calls of a warm function by several callers, beside plain HTTP servers", warm},
