@@ -134,11 +134,13 @@ func nodeReadsEarly(name string) bool {
 	switch name {
 	case "NODE_ENV", "NODE_CONFIG", "NODE_CONFIG_DIR", "NODE_CONFIG_ENV", "NODE_APP_INSTANCE": // libraries read them
 		return false
+	case "NODE_PATH": // our bootstrap has Node.js read it again
+		return false
 	case "NODE_TLS_REJECT_UNAUTHORIZED": // is read at each connection
 		return false
 	}
 	for _, prefix := range []string{
-		"NODE_",     // options, debugging, certificates, and where to look for modules
+		"NODE_",     // options, debugging, certificates
 		"UV_",       // libuv: UV_THREADPOOL_SIZE, as the first file is read
 		"SSL_CERT_", // the root certificates of --use-openssl-ca
 		"NO_COLOR", "FORCE_COLOR",

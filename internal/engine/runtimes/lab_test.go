@@ -36,6 +36,7 @@ var here = sync.OnceValues(func() (*Set, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	closeNursery()
 	if s, err := here(); err == nil {
 		os.RemoveAll(filepath.Dir(s.dir))
 	}
@@ -80,9 +81,15 @@ const (
 	byHTTP  way = "by-http"  // executed, with the public API
 	byLink  way = "by-link"  // executed, with a link
 	byBlank way = "by-blank" // assigned to a blank that waits on its link
+	byFork  way = "by-fork"  // assigned to a fork of a zygote
 )
 
-func waysOf(family) []way { return []way{byHTTP, byLink, byBlank} }
+func waysOf(f family) []way {
+	if f == python && forks {
+		return []way{byHTTP, byLink, byBlank, byFork}
+	}
+	return []way{byHTTP, byLink, byBlank}
+}
 
 // wayOf is how the test t is to start its functions.
 func wayOf(t testing.TB) way {
@@ -116,6 +123,7 @@ type lab struct {
 	done chan struct{}
 	n    int
 	root string
+	addr string // of the Runtime API
 
 	mounts []sandbox.Mount
 }
@@ -162,6 +170,7 @@ func launchOn(t testing.TB, s *Set, f function) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.addr = listener.Addr().String()
 	l.api.Serve(listener)
 	l.api.Reset()
 	args, env, err := l.command(f)
@@ -178,7 +187,6 @@ func launchOn(t testing.TB, s *Set, f function) *lab {
 	}
 	maps.Copy(env, f.as)
 	l.begin(f, args, env)
-	go func() { l.cmd.Wait(); close(l.done) }()
 	t.Cleanup(func() {
 		l.stop()
 		if t.Failed() && len(l.out.String()) < 1000 {
@@ -195,7 +203,7 @@ func (l *lab) begin(f function, args []string, env map[string]string) {
 		w = byHTTP
 	}
 	b, ok := l.set.Blank(l.launch(f))
-	if w == byBlank && !ok {
+	if !ok && w != byHTTP {
 		w = byLink
 	}
 	switch w {
@@ -208,11 +216,35 @@ func (l *lab) begin(f function, args []string, env map[string]string) {
 			b.Env = append(b.Env, "AWS_EXECUTION_ENV="+as)
 		}
 		l.exec(b.Args, b.Env, b.Dir, l.link())
-		l.wait(l.api.Waiting())
-		if err := l.api.Assign(env); err != nil {
-			l.t.Fatal(err)
-		}
+		l.assign(env)
+	case byFork:
+		l.fork(b)
+		l.assign(env)
 	}
+}
+
+func (l *lab) assign(env map[string]string) {
+	l.t.Helper()
+	l.wait(l.api.Waiting())
+	if err := l.api.Assign(env); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// fork forks the blank from a zygote.
+func (l *lab) fork(b Blank) {
+	l.t.Helper()
+	link := l.link()
+	defer link.Close()
+	p, err := zygoteOf(l.t, b).fork(link, l.out.File)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.cmd = &exec.Cmd{Process: p}
+	go func() {
+		l.cmd.ProcessState, _ = p.Wait() // fails only if somebody else has waited
+		close(l.done)
+	}()
 }
 
 // link makes a link, and returns the process's end of it.
@@ -245,6 +277,7 @@ func (l *lab) exec(args, env []string, dir string, files ...*os.File) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
+	go func() { l.cmd.Wait(); close(l.done) }()
 }
 
 // stop ends all that a lab runs.

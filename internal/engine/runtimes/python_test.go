@@ -328,7 +328,11 @@ def h(e, c):
     import os
     return [heavy, os.path.exists(cached)]
 `))
-		equal(t, "heavy modules, and whether ours came compiled", l.invoke("{}"), "[[], true]")
+		want := "[[], true]"
+		if w := wayOf(t); w == byBlank || w == byFork { // they had the time
+			want = `[["http", "urllib", "email", "decimal", "inspect", "subprocess", "socket", "selectors"], true]`
+		}
+		equal(t, "heavy modules, and whether ours came compiled", l.invoke("{}"), want)
 	})
 }
 

@@ -33,31 +33,33 @@ def set_paths():
             sites.addsitedir(d)
 
 
-def open_link():
-    """Open the private way to the platform, if there is one; wait on it to be given a function."""
+def prepare():
+    """Open the private way to the platform, if there is one, and wait on it to be given a function."""
     import os
 
-    zygote = os.environ.pop("MAYFLY_ZYGOTE", None)
+    control = os.environ.pop("MAYFLY_ZYGOTE", None)
     descriptor = os.environ.pop("MAYFLY_LINK", None)
-    if zygote:
-        from mayfly_runtime import zygote as nursery
+    if control:
+        from mayfly_runtime import zygote
 
-        descriptor = nursery.serve(int(zygote))  # returns in what it forks
+        descriptor = zygote.serve(int(control))  # returns in what it forks
     if not descriptor:
+        set_paths()
         return None
     from mayfly_runtime.link import Link
 
     link = Link(int(descriptor))
-    if "_HANDLER" not in os.environ:
+    if "_HANDLER" in os.environ:
+        set_paths()
+    else:
         from mayfly_runtime import blank
 
-        blank.become(link)
+        blank.become(link, set_paths)
     return link
 
 
 if __name__ == "__main__":
-    way = open_link()
-    set_paths()
+    way = prepare()
     from mayfly_runtime import loop
 
     loop.run(way)

@@ -3,12 +3,15 @@
 import os
 import time
 
-from . import loop, preload  # noqa: F401, all that will be needed is imported now
+from . import loop  # noqa: F401, all that will be needed is imported now
+from .preload import unshadow
 
 
-def become(link):
+def become(link, set_paths):
     """Wait for the assignment, and make the process what it would be had it been started with it."""
     assume(link.assignment())
+    set_paths()
+    unshadow()
 
 
 def assume(env):
