@@ -37,11 +37,12 @@ func BenchmarkSandbox(b *testing.B) {
 		name string
 		late bool
 		out  bool
-	}{{"Early", false, false}, {"Late", true, false}, {"Outbound", false, true}} {
+		keep int // disks
+	}{{"Early", false, false, 4}, {"NewDisks", false, false, 0}, {"Late", true, false, 4}, {"Outbound", false, true, 4}} {
 		b.Run(c.name, func(b *testing.B) {
 			tier := newReservedTier(b, b.TempDir(), -1)
 			if tier.disks != nil {
-				tier.disks.keep(4)
+				tier.disks.keep(c.keep)
 			}
 			before := cpuTime()
 			for i := 0; b.Loop(); i++ {

@@ -3,6 +3,7 @@
 package namespace
 
 import (
+	"maps"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -65,32 +66,75 @@ func personalities() []uint32 { return []uint32{0, 0xffffffff, 0x20000, 0x40000,
 // sockets are the families that a function may use.
 func sockets() []uint32 { return []uint32{unix.AF_UNIX, unix.AF_INET, unix.AF_INET6} }
 
+// A ruling is what is decided about system calls from a number on, up to the next
+// ruling's. The number of the call is loaded, and body decides.
+type ruling struct {
+	from uint32
+	body []unix.SockFilter
+}
+
 // filterProgram is the whole filter. A call of another architecture kills: it
 // would be counted by other numbers.
+//
+// It looks for the ruling by halves: when a filter is installed, the kernel runs it for
+// each system call that there is, to learn which it allows whatever their arguments.
 func filterProgram(denied []uint32) []unix.SockFilter {
-	f := []unix.SockFilter{
+	return append([]unix.SockFilter{
 		load(dataArch),
 		jump(unix.BPF_JEQ, auditArch, 1, 0),
 		ret(retKill),
 		load(dataNumber),
+	}, search(rulings(denied))...)
+}
+
+// rulings covers all numbers, in their order.
+func rulings(denied []uint32) []ruling {
+	special := exceptions()
+	for _, nr := range denied {
+		special[nr] = []unix.SockFilter{ret(retErrno | uint32(unix.EPERM))}
+	}
+	allow := []unix.SockFilter{ret(retAllow)}
+	rs := []ruling{{0, allow}}
+	for _, nr := range slices.Sorted(maps.Keys(special)) {
+		if last := len(rs) - 1; rs[last].from == nr { // the one before is special, too
+			rs[last].body = special[nr]
+		} else {
+			rs = append(rs, ruling{nr, special[nr]})
+		}
+		rs = append(rs, ruling{nr + 1, allow})
 	}
 	if x32Bit != 0 {
-		f = append(f, jump(unix.BPF_JGE, x32Bit, 0, 1), ret(retErrno|uint32(unix.ENOSYS)))
+		rs = append(rs, ruling{x32Bit, []unix.SockFilter{ret(retErrno | uint32(unix.ENOSYS))}})
 	}
-	for _, nr := range denied {
-		f = append(f, jump(unix.BPF_JEQ, nr, 0, 1), ret(retErrno|uint32(unix.EPERM)))
+	return slices.CompactFunc(rs, func(a, b ruling) bool { return slices.Equal(a.body, b.body) })
+}
+
+// exceptions are the system calls whose arguments matter.
+func exceptions() map[uint32][]unix.SockFilter {
+	return map[uint32][]unix.SockFilter{
+		// clone3 has its flags in memory, where a filter cannot look: libraries
+		// fall back to clone.
+		unix.SYS_CLONE3:      {ret(retErrno | uint32(unix.ENOSYS))},
+		unix.SYS_CLONE:       {load(dataArgs), jump(unix.BPF_JSET, newNamespaces, 0, 1), ret(retErrno | uint32(unix.EPERM)), ret(retAllow)},
+		unix.SYS_PERSONALITY: oneOf(0, personalities(), unix.EPERM),
+		unix.SYS_SOCKET:      append(netlinkRoute(), oneOf(0, sockets(), unix.EAFNOSUPPORT)...),
+		// TIOCSTI types into a terminal; there is none, and there should be no use.
+		unix.SYS_IOCTL: {load(dataArgs + 8), jump(unix.BPF_JEQ, unix.TIOCSTI, 0, 1), ret(retErrno | uint32(unix.EPERM)), ret(retAllow)},
 	}
-	// clone3 has its flags in memory, where a filter cannot look: libraries
-	// fall back to clone.
-	f = append(f, jump(unix.BPF_JEQ, unix.SYS_CLONE3, 0, 1), ret(retErrno|uint32(unix.ENOSYS)))
-	f = append(f, when(unix.SYS_CLONE, []unix.SockFilter{
-		load(dataArgs), jump(unix.BPF_JSET, newNamespaces, 0, 1), ret(retErrno | uint32(unix.EPERM)), ret(retAllow)})...)
-	f = append(f, when(unix.SYS_PERSONALITY, oneOf(0, personalities(), unix.EPERM))...)
-	f = append(f, when(unix.SYS_SOCKET, append(netlinkRoute(), oneOf(0, sockets(), unix.EAFNOSUPPORT)...))...)
-	// TIOCSTI types into a terminal; there is none, and there should be no use.
-	f = append(f, when(unix.SYS_IOCTL, []unix.SockFilter{
-		load(dataArgs + 8), jump(unix.BPF_JEQ, unix.TIOCSTI, 0, 1), ret(retErrno | uint32(unix.EPERM)), ret(retAllow)})...)
-	return append(f, ret(retAllow))
+}
+
+// search finds the ruling: the lower half is what follows, the upper is jumped to. A
+// jump is at most 255 far.
+func search(rs []ruling) []unix.SockFilter {
+	if len(rs) == 1 {
+		return rs[0].body
+	}
+	middle := len(rs) / 2
+	lower, upper := search(rs[:middle]), search(rs[middle:])
+	if len(lower) > 255 {
+		panic("seccomp: a filter with too many rulings")
+	}
+	return slices.Concat([]unix.SockFilter{jump(unix.BPF_JGE, rs[middle].from, uint8(len(lower)), 0)}, lower, upper)
 }
 
 // netlinkRoute allows the one use of netlink that C libraries have: asking for
@@ -112,12 +156,6 @@ func oneOf(argument uint32, values []uint32, otherwise unix.Errno) []unix.SockFi
 		f = append(f, jump(unix.BPF_JEQ, v, 0, 1), ret(retAllow))
 	}
 	return append(f, ret(retErrno|uint32(otherwise)))
-}
-
-// when runs body, which decides, for one system call. The number has to be
-// loaded, and is, afterwards.
-func when(nr uint32, body []unix.SockFilter) []unix.SockFilter {
-	return append([]unix.SockFilter{jump(unix.BPF_JEQ, nr, 0, uint8(len(body)))}, body...)
 }
 
 func load(offset uint32) unix.SockFilter {

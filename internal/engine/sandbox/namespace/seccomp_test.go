@@ -98,6 +98,34 @@ func TestFilter(t *testing.T) {
 	}
 }
 
+// TestFilterRulesEveryCall compares the search with the lists, number by number.
+func TestFilterRulesEveryCall(t *testing.T) {
+	f, z := filterProgram(denied()), filterProgram(deniedZygotes())
+	for nr := range uint32(1000) {
+		want := uint32(retAllow)
+		if slices.Contains(denied(), nr) {
+			want = retErrno | uint32(unix.EPERM)
+		}
+		if _, ok := exceptions()[nr]; ok {
+			continue
+		}
+		if got := decide(t, f, auditArch, nr); got != want {
+			t.Errorf("call %d: %#x, want %#x", nr, got, want)
+		}
+		if nr == unix.SYS_SETNS {
+			want = retAllow
+		}
+		if got := decide(t, z, auditArch, nr); got != want {
+			t.Errorf("call %d of a zygote: %#x, want %#x", nr, got, want)
+		}
+	}
+	for _, nr := range []uint32{1 << 20, 1<<30 - 1, 1<<32 - 1} {
+		if got := decide(t, f, auditArch, nr); nr < x32Bit && got != retAllow || x32Bit != 0 && nr >= x32Bit && got == retAllow {
+			t.Errorf("call %#x: %#x", nr, got)
+		}
+	}
+}
+
 func TestNothingIsDeniedTwice(t *testing.T) {
 	d := denied()
 	slices.Sort(d)
