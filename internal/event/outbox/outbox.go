@@ -154,7 +154,7 @@ func (b *Box) giveUp(tx store.Tx, m Message, cause error, exhausted string) (fun
 		letter = m.Delivery.Payload
 	}
 	attributes := map[string]target.Attribute{
-		"TARGET_ARN": text(m.To), "ERROR_CODE": text(b.Code(cause)), "ERROR_MESSAGE": text(cause.Error()),
+		"TARGET_ARN": text(m.To), "ERROR_CODE": text(b.Code(cause)), "ERROR_MESSAGE": text(strings.TrimPrefix(cause.Error(), "target: ")),
 		"RETRY_ATTEMPTS": text(strconv.Itoa(max(m.Attempts-1, 0))),
 	}
 	if exhausted != "" {

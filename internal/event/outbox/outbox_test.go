@@ -142,8 +142,8 @@ func TestGiveUp(t *testing.T) {
 		age      time.Duration
 		want     string
 	}{
-		{"final", target.ErrNotFound, 5, time.Hour, "CODE target: does not exist|target: does not exist||0"},
-		{"denied", target.ErrDenied, 5, time.Hour, "CODE target: permission denied|target: permission denied||0"},
+		{"final", target.ErrNotFound, 5, time.Hour, "CODE target: does not exist|does not exist||0"},
+		{"denied", target.ErrDenied, 5, time.Hour, "CODE target: permission denied|permission denied||0"},
 		{"no retries", errBusy, 0, time.Hour, "CODE busy|busy|MaximumRetryAttempts|0"},
 		{"attempts", errBusy, 2, time.Hour, "CODE busy|busy|MaximumRetryAttempts|2"},
 		{"age", errBusy, 185, time.Minute, "CODE busy|busy|MaximumEventAgeInSeconds|5"},

@@ -327,6 +327,7 @@ func TestPutEventsAPI(t *testing.T) {
 	if a := c.Do("PutEvents", in{"Entries": eleven}, nil); a.Code != validation || !strings.HasSuffix(a.Message, "at 'entries' failed to satisfy constraint: Member must have length less than or equal to 10") {
 		t.Errorf("eleven: %s %s", a.Code, a.Message)
 	}
+	c.refused("PutEvents", in{"Entries": []any{good}, "EndpointId": "abc.def"}, validation, "Mayfly has no global endpoints.")
 	big := except("Detail", `{"x":"`+strings.Repeat("x", maxPut-9)+`"}`)
 	c.refused("PutEvents", in{"Entries": []any{big}}, validation, "Total size of the entries in the request is over the limit.")
 	if n := len(c.got("q1")); n != 2 {

@@ -53,7 +53,13 @@ func (d *desk) set(resource string, err error) {
 	d.fail[resource] = err
 }
 
-// A world is a book, its target, and a client.
+func (d *desk) taken() []target.Delivery {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.last
+}
+
+// A world is a book and its target.
 type world struct {
 	*api
 	t    testing.TB
@@ -175,7 +181,7 @@ func TestEnvelope(t *testing.T) {
 		if len(got) != 1 || got[0] != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
-		d := w.desk.last[0]
+		d := w.desk.taken()[0]
 		if d.Trace != "Root=1-2-3" || d.Principal != "events.amazonaws.com" || d.SourceARN != "arn:aws:events:us-east-1:000000000000:rule/r" {
 			t.Errorf("%+v", d)
 		}
@@ -246,8 +252,8 @@ func TestEnqueue(t *testing.T) {
 		if e.Version != "0" || len(e.ID) != 36 || e.Account != account || e.Region != region || e.Time != "2000-01-01T00:00:00Z" || e.Resources[0] != "x" {
 			t.Errorf("%+v", e)
 		}
-		if w.desk.last[0].Trace != "Root=1" {
-			t.Errorf("trace %q", w.desk.last[0].Trace)
+		if w.desk.taken()[0].Trace != "Root=1" {
+			t.Errorf("trace %q", w.desk.taken()[0].Trace)
 		}
 		for _, c := range []struct{ to, payload, want string }{
 			{w.busARN("nope"), `{"source":"s","detail-type":"d","detail":{}}`, "does not exist"},
@@ -273,9 +279,9 @@ func TestFailingTarget(t *testing.T) {
 		w.desk.set("q1", fmt.Errorf("%w: q1", target.ErrNotFound))
 		w.desk.set("q2", fmt.Errorf("busy"))
 		w.send("a", `{"n":1}`)
-		a := w.desk.last[0].Attributes
+		a := w.desk.taken()[0].Attributes
 		for k, want := range map[string]string{
-			"ERROR_CODE": "NO_RESOURCE", "ERROR_MESSAGE": "target: does not exist: q1", "RULE_ARN": w.ruleARN("default", "r"),
+			"ERROR_CODE": "NO_RESOURCE", "ERROR_MESSAGE": "does not exist: q1", "RULE_ARN": w.ruleARN("default", "r"),
 			"TARGET_ARN": q1, "RETRY_ATTEMPTS": "0", "EXHAUSTED_RETRY_CONDITION": "",
 		} {
 			if a[k].String != want {

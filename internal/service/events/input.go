@@ -3,7 +3,6 @@ package events
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -44,7 +43,7 @@ func newInput(t *Target) (*input, error) {
 	case t.InputPath != nil:
 		p, err := parsePath(*t.InputPath)
 		if err != nil {
-			return nil, fmt.Errorf("InputPath for target %s is invalid.", *t.Id) //lint:ignore ST1005 AWS's words
+			return nil, invalid("InputPath for target %s is invalid.", *t.Id)
 		}
 		return &input{path: p, whole: len(p) == 0}, nil
 	case t.InputTransformer != nil:
@@ -58,10 +57,10 @@ func newTransformer(id string, t *InputTransformer) (*input, error) {
 	for name, s := range t.InputPathsMap {
 		p, err := parsePath(s)
 		if err != nil {
-			return nil, fmt.Errorf("InputPath for target %s is invalid.", id)
+			return nil, invalid("InputPath for target %s is invalid.", id)
 		}
 		if strings.HasPrefix(strings.ToLower(name), "aws.") {
-			return nil, fmt.Errorf("InputPathsMap for target %s contains a reserved name %s.", id, name)
+			return nil, invalid("InputPathsMap for target %s contains a reserved name %s.", id, name)
 		}
 		in.paths[name] = p
 	}
@@ -70,13 +69,13 @@ func newTransformer(id string, t *InputTransformer) (*input, error) {
 	for _, p := range in.parts {
 		if p.name != "" && in.paths[p.name] == nil && !slices.Contains(reserved, p.name) {
 			if _, defined := in.paths[p.name]; !defined {
-				return nil, fmt.Errorf("InputTemplate for target %s contains invalid placeholder %s.", id, p.name)
+				return nil, invalid("InputTemplate for target %s contains invalid placeholder %s.", id, p.name)
 			}
 		}
 	}
 	in.plain = !isJSON(in.parts)
 	if in.plain && startsJSON(*t.InputTemplate) {
-		return nil, fmt.Errorf("Invalid InputTemplate for target %s : it is not valid JSON.", id)
+		return nil, invalid("Invalid InputTemplate for target %s : it is not valid JSON.", id)
 	}
 	return in, nil
 }

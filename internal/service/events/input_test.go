@@ -120,7 +120,7 @@ func TestInputRefused(t *testing.T) {
 		{Target{InputTransformer: &InputTransformer{InputTemplate: new(`"x"`), InputPathsMap: map[string]string{"x": "x"}}}, "InputPath for target t is invalid."},
 	} {
 		c.target.Id = new("t")
-		if _, err := newInput(&c.target); err == nil || err.Error() != c.want {
+		if _, err := newInput(&c.target); err == nil || err.Error() != "ValidationException: "+c.want {
 			t.Errorf("%v, want %s", err, c.want)
 		}
 	}

@@ -28,6 +28,9 @@ type sealed struct {
 
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 func (a *api) putEvents(ctx context.Context, in *PutEventsRequest) (*PutEventsResponse, error) {
+	if in.EndpointId != nil {
+		return nil, invalid("Mayfly has no global endpoints.")
+	}
 	total := 0
 	for _, e := range in.Entries {
 		total += e.size()

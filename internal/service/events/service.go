@@ -3,13 +3,11 @@ package events
 import (
 	"bytes"
 	"encoding/base64"
-	"errors"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/mayfly-faas/mayfly/internal/awserr"
-	"github.com/mayfly-faas/mayfly/internal/store"
 	"github.com/mayfly-faas/mayfly/internal/wire"
 	"github.com/mayfly-faas/mayfly/internal/wire/awsjson"
 )
@@ -79,14 +77,6 @@ func exists(format string, args ...any) error {
 
 func tooMany() error {
 	return awserr.New(400, "LimitExceededException", "The requested resource exceeds the maximum number allowed.")
-}
-
-// or is err, or instead of no row what says that in AWS's words.
-func or(err, instead error) error {
-	if errors.Is(err, store.ErrNoRows) {
-		return instead
-	}
-	return err
 }
 
 // val is *p, or the zero value where there is none.

@@ -67,9 +67,6 @@ func models() []wire.Model {
 	}
 }
 
-// ActivateEventSourceResponse has no members.
-type ActivateEventSourceResponse struct{}
-
 // DeleteEventBusResponse has no members.
 type DeleteEventBusResponse struct{}
 
@@ -87,11 +84,6 @@ type PutPermissionResponse struct{}
 
 // RemovePermissionResponse has no members.
 type RemovePermissionResponse struct{}
-
-// ActivateEventSourceRequest is a shape of the published model.
-type ActivateEventSourceRequest struct {
-	Name *string `wire:"Name" required:"true" len:"1..256" pattern:"aws\\.partner(/[\\.\\-_A-Za-z0-9]+){2,}"`
-}
 
 // AppSyncParameters is a shape of the published model.
 type AppSyncParameters struct {

@@ -84,10 +84,8 @@ func (t *Target) checkInput() error {
 	case t.Input != nil && !json.Valid([]byte(*t.Input)):
 		return invalid("Invalid Input for target %s : JSON syntax error in Input for target %s.", *t.Id, *t.Id)
 	}
-	if _, err := newInput(t); err != nil {
-		return invalid("%s", err)
-	}
-	return nil
+	_, err := newInput(t)
+	return err
 }
 
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_RemoveTargets.html

@@ -47,6 +47,12 @@ func (d *desk) set(err error) {
 	d.fail = err
 }
 
+func (d *desk) taken() []target.Delivery {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.last
+}
+
 // A world is a book and its target.
 type world struct {
 	*api
@@ -357,12 +363,13 @@ func TestDeadLetter(t *testing.T) {
 			in.Target.DeadLetterConfig = &DeadLetterConfig{Arn: new("arn:aws:sqs:us-east-1:000000000000:dead")}
 		})
 		time.Sleep(2 * time.Hour)
-		if len(w.desk.last) != 1 {
-			t.Fatalf("%d events", len(w.desk.last))
+		last := w.desk.taken()
+		if len(last) != 1 {
+			t.Fatalf("%d events", len(last))
 		}
-		a := w.desk.last[0].Attributes
+		a := last[0].Attributes
 		for k, want := range map[string]string{
-			"ERROR_CODE": "ResourceNotFoundException", "ERROR_MESSAGE": "target: does not exist: q", "RETRY_ATTEMPTS": "0",
+			"ERROR_CODE": "ResourceNotFoundException", "ERROR_MESSAGE": "does not exist: q", "RETRY_ATTEMPTS": "0",
 			"IS_PAYLOAD_TRUNCATED": "false", "SCHEDULED_TIME": "2000-01-01T01:00:00Z", "TARGET_ARN": queue,
 			"SCHEDULE_ARN": "arn:aws:scheduler:us-east-1:000000000000:schedule/default/s", "EXHAUSTED_RETRY_CONDITION": "",
 		} {

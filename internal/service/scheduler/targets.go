@@ -45,7 +45,7 @@ func (b *Book) deliveries(s *schedule, tick time.Time, execution string) ([]mess
 			return nil, invalid("MessageGroupId must be specified in SqsParameters for a FIFO queue.")
 		}
 	case to.Service == "events" && strings.HasPrefix(to.Resource, "event-bus/"):
-		if d.Payload, err = b.event(t, input, given, tick); err != nil {
+		if d.Payload, err = b.event(t, input, given); err != nil {
 			return nil, err
 		}
 	case !slices.Contains([]string{"lambda", "sns"}, to.Service):
@@ -77,7 +77,7 @@ func (b *Book) input(s *schedule, tick time.Time, execution string) (text []byte
 }
 
 // event is the envelope for a bus, of which the input is the detail.
-func (b *Book) event(t *Target, detail []byte, given bool, tick time.Time) ([]byte, error) {
+func (b *Book) event(t *Target, detail []byte, given bool) ([]byte, error) {
 	p := t.EventBridgeParameters
 	if p == nil {
 		return nil, invalid("EventBridgeParameters must be specified for an event bus.")
@@ -85,16 +85,16 @@ func (b *Book) event(t *Target, detail []byte, given bool, tick time.Time) ([]by
 	if !given {
 		detail = []byte("{}")
 	}
-	return b.envelope(*p.Source, *p.DetailType, detail, nil, tick)
+	return b.envelope(*p.Source, *p.DetailType, detail, nil)
 }
 
-func (b *Book) envelope(source, kind string, detail []byte, resources []string, at time.Time) ([]byte, error) {
+func (b *Book) envelope(source, kind string, detail []byte, resources []string) ([]byte, error) {
 	if !strings.HasPrefix(strings.TrimSpace(string(detail)), "{") || !json.Valid(detail) {
 		return nil, invalid("The Input of an event must be a JSON object.")
 	}
 	return json.Marshal(map[string]any{
 		"version": "0", "id": uuid.NewString(), "source": source, "detail-type": kind, "detail": json.RawMessage(detail),
-		"account": b.Account, "region": b.Region, "resources": append([]string{}, resources...), "time": at.UTC().Format(time.RFC3339),
+		"account": b.Account, "region": b.Region, "resources": append([]string{}, resources...), "time": b.Now().UTC().Format(time.RFC3339),
 	})
 }
 
@@ -233,7 +233,7 @@ func (b *Book) putEvents(input []byte) ([]message, error) {
 		return nil, err
 	}
 	if n := len(in.Entries); n < 1 || n > 10 {
-		return nil, fmt.Errorf("Entries must be 1 to 10")
+		return nil, fmt.Errorf("there must be 1 to 10 Entries")
 	}
 	var all []message
 	for _, e := range in.Entries {
@@ -243,7 +243,7 @@ func (b *Book) putEvents(input []byte) ([]message, error) {
 		if !strings.HasPrefix(e.EventBusName, "arn:") {
 			e.EventBusName = b.local("events", "event-bus/"+e.EventBusName)
 		}
-		payload, err := b.envelope(e.Source, e.DetailType, []byte(e.Detail), e.Resources, b.Now())
+		payload, err := b.envelope(e.Source, e.DetailType, []byte(e.Detail), e.Resources)
 		if err != nil {
 			return nil, err
 		}
