@@ -171,7 +171,7 @@ func (u *Unit) launch(path func(string) string) runtimes.Launch {
 func (e *Engine) instance(ctx context.Context, u *Unit, p *blank.Place, provisioned bool) (*instance, error) {
 	i := &instance{
 		e: e, u: u, provisioned: provisioned, place: p, box: p.Box, api: p.API,
-		log: logs.Open(e.c.Sink, u.Log.Group, streamName(u, p.ID, time.Now())), closing: make(chan struct{}),
+		log: e.logs.Open(u.Log.Group, streamName(u, p.ID, time.Now())), closing: make(chan struct{}),
 	}
 	if joinsLines(u.Runtime) {
 		i.log.Joined()

@@ -3,7 +3,7 @@ package engine
 import (
 	"crypto/sha256"
 	"fmt"
-	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -66,22 +66,36 @@ func (in *invocation) logEnd() {
 
 func (in *invocation) reportLine() string {
 	r := in.report
-	var b strings.Builder
-	fmt.Fprintf(&b, "REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %d ms\tMemory Size: %d MB\tMax Memory Used: %d MB",
-		in.c.RequestID, ms(r.Duration), r.BilledMS, in.u.MemoryMB, r.MaxMemoryMB)
+	b := make([]byte, 0, 320)
+	b = append(b, "REPORT RequestId: "...)
+	b = append(b, in.c.RequestID...)
+	b = append(b, "\tDuration: "...)
+	b = appendMS(b, r.Duration)
+	b = append(b, "\tBilled Duration: "...)
+	b = strconv.AppendInt(b, r.BilledMS, 10)
+	b = append(b, " ms\tMemory Size: "...)
+	b = strconv.AppendInt(b, int64(in.u.MemoryMB), 10)
+	b = append(b, " MB\tMax Memory Used: "...)
+	b = strconv.AppendInt(b, int64(r.MaxMemoryMB), 10)
+	b = append(b, " MB"...)
 	if r.Init > 0 {
-		fmt.Fprintf(&b, "\tInit Duration: %.2f ms", ms(r.Init))
+		b = append(b, "\tInit Duration: "...)
+		b = appendMS(b, r.Init)
 	}
 	if f := in.verdict(); f != nil && !f.own() {
-		b.WriteString(f.statusFields())
+		b = append(b, f.statusFields()...)
 	} else {
-		b.WriteString("\t")
+		b = append(b, '\t')
 	}
-	b.WriteString("\n")
+	b = append(b, '\n')
 	if root, ok := sampled(in.c.TraceHeader); ok {
-		fmt.Fprintf(&b, "XRAY TraceId: %s\tSegmentId: %s\tSampled: true\t\n", root, blank.NewID()[:16])
+		b = fmt.Appendf(b, "XRAY TraceId: %s\tSegmentId: %s\tSampled: true\t\n", root, blank.NewID()[:16])
 	}
-	return b.String()
+	return string(b)
+}
+
+func appendMS(b []byte, d time.Duration) []byte {
+	return append(strconv.AppendFloat(b, ms(d), 'f', 2, 64), " ms"...)
 }
 
 // verdict is the fault that the report tells of: that of the runtime rather
@@ -119,10 +133,12 @@ func sampled(trace string) (root string, ok bool) {
 // runtimeVersion is a runtime's version in AWS's form, "python:3.13.v1". Ours
 // are always the first.
 func runtimeVersion(u *Unit) string {
-	if m := regexp.MustCompile(`^([a-z]+)\.?(.*?)(\.x)?$`).FindStringSubmatch(u.Runtime); m != nil {
-		return m[1] + ":" + m[2] + ".v1"
+	n := strings.IndexFunc(u.Runtime, func(r rune) bool { return r < 'a' || r > 'z' })
+	if n <= 0 {
+		return u.Runtime
 	}
-	return u.Runtime
+	name, version := u.Runtime[:n], strings.TrimPrefix(u.Runtime[n:], ".")
+	return name + ":" + strings.TrimSuffix(version, ".x") + ".v1"
 }
 
 func runtimeARN(u *Unit) string {

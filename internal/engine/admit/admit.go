@@ -36,7 +36,10 @@ type function struct {
 }
 
 // A unit is one key's part of its function.
-type unit struct{ running, provisioned int }
+type unit struct {
+	running, provisioned int
+	forgotten            bool // will not be asked for again, most likely
+}
 
 func (u *unit) places() int { return max(u.running, u.provisioned) }
 
@@ -80,7 +83,9 @@ func (g *Gate) Leave(name, key string) {
 	u := f.keys[key]
 	g.running--
 	g.change(f, u, func() { u.running-- })
-	g.tidy(name, f, key, u)
+	if u.forgotten { // else it will be back, and should find all made
+		g.tidy(name, f, key, u)
+	}
 }
 
 // Reserve gives function name its own n places; 0 lets none of its invocations
@@ -115,6 +120,7 @@ func (g *Gate) Forget(key string) {
 	defer g.mu.Unlock()
 	for name, f := range g.functions {
 		if u := f.keys[key]; u != nil {
+			u.forgotten = true
 			g.change(f, u, func() { u.provisioned = 0 })
 			g.tidy(name, f, key, u)
 		}

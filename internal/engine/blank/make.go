@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
@@ -35,16 +34,15 @@ func NewMaker(o *Opener, log *slog.Logger) Maker {
 
 // NewID makes a name for a sandbox: 32 hexadecimal digits, as AWS's log streams have.
 func NewID() string {
-	const digits = 32
-	b := make([]byte, 0, digits)
-	for range 2 {
-		u := strconv.AppendUint(nil, rand.Uint64(), 16)
-		for range 16 - len(u) {
-			b = append(b, '0')
+	const digits = "0123456789abcdef"
+	var b [32]byte
+	for i := 0; i < len(b); i += 16 {
+		u := rand.Uint64()
+		for j := range 16 {
+			b[i+j] = digits[u>>(4*j)&15]
 		}
-		b = append(b, u...)
 	}
-	return string(b)
+	return string(b[:])
 }
 
 // Make implements Maker.

@@ -261,3 +261,41 @@ func BenchmarkWrite(b *testing.B) {
 	}
 	s.Close()
 }
+
+// TestHub: what streams hold back is with the sink after Flush, and at no other
+// cost than before.
+func TestHub(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sink sinkOf
+		h := NewHub(&sink)
+		a, b := h.Open("g", "a"), h.Open("g", "b")
+		a.Line("1\n")
+		a.Line("2\n")
+		b.Line("3\n")
+		if len(sink.puts) != 0 {
+			t.Fatalf("put at once: %v", sink.puts)
+		}
+		h.Flush()
+		h.Flush()
+		if len(sink.puts) != 2 || len(h.waiting) != 0 {
+			t.Errorf("%v, %d wait", sink.puts, len(h.waiting))
+		}
+		a.Line("4\n")
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(sink.puts) != 3 || len(h.waiting) != 0 {
+			t.Errorf("%v, %d wait", sink.puts, len(h.waiting))
+		}
+		a.Line("5\n")
+		a.Close()
+		b.Close()
+		if len(sink.puts) != 4 || len(h.waiting) != 0 {
+			t.Errorf("%v, %d wait", sink.puts, len(h.waiting))
+		}
+	})
+}
+
+// A sinkOf keeps puts.
+type sinkOf struct{ puts [][]Event }
+
+func (s *sinkOf) Put(_, _ string, events []Event) { s.puts = append(s.puts, events) }

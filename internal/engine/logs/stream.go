@@ -25,6 +25,7 @@ type Stream struct {
 	sink        Sink
 	group, name string
 	joined      bool // see Joined
+	hub         *Hub // nil without one
 
 	putting sync.Mutex // held while the sink is called, before mu: keeps batches in order
 
@@ -114,9 +115,22 @@ func (s *Stream) Flush() {
 	s.mu.Lock()
 	events := s.events
 	s.events, s.size = nil, 0
+	if len(events) > 0 {
+		s.timer.Stop()
+	}
 	s.mu.Unlock()
 	if len(events) > 0 {
 		s.sink.Put(s.group, s.name, events)
+		s.settled()
+	}
+}
+
+// settled tells the hub that all is with the sink, unless more has come.
+func (s *Stream) settled() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.events) == 0 {
+		s.hub.through(s)
 	}
 }
 
@@ -185,6 +199,7 @@ func (s *Stream) add(message string) {
 	s.size += len(message)
 	switch {
 	case len(s.events) > 1 && !s.closed: // the timer runs
+		return
 	case s.timer == nil:
 		s.timer = time.AfterFunc(delay, s.Flush)
 	case s.closed:
@@ -192,6 +207,7 @@ func (s *Stream) add(message string) {
 	default:
 		s.timer.Reset(delay)
 	}
+	s.hub.waits(s)
 }
 
 // unjoin turns carriage returns into line breaks, but for the one that is half

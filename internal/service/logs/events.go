@@ -119,6 +119,9 @@ func (a *api) getLogEvents(ctx context.Context, in *GetLogEventsRequest) (*GetLo
 		}
 		q.after, q.newest = &p.key, p.backward
 	}
+	if err := a.catchUp(); err != nil {
+		return nil, fault(err)
+	}
 	err = a.db.View(ctx, func(tx store.Tx) error {
 		g, err := groupByName(tx, name)
 		if err != nil {

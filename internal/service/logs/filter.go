@@ -26,6 +26,9 @@ func (a *api) filterLogEvents(ctx context.Context, in *FilterLogEventsRequest) (
 	if err != nil {
 		return nil, err
 	}
+	if err := a.catchUp(); err != nil {
+		return nil, fault(err)
+	}
 	err = a.db.View(ctx, func(tx store.Tx) error {
 		g, err := groupByName(tx, name)
 		if err != nil {

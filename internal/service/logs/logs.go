@@ -55,6 +55,8 @@ type Book struct {
 	log             *slog.Logger
 	now             func() time.Time
 
+	gather func() // see Gather
+
 	clock   *clock
 	queue   *queue
 	shelves *shelves
@@ -98,6 +100,19 @@ func Open(ctx context.Context, c Config) (*Book, error) {
 	b.writer = w
 	go w.run(context.WithoutCancel(ctx))
 	return b, nil
+}
+
+// Gather has f called before events are read: it Puts what is held back
+// elsewhere, so that who reads after an invocation's answer finds its whole log. It
+// is called before the Book is used.
+func (b *Book) Gather(f func()) { b.gather = f }
+
+// catchUp returns when all that was logged before the call can be read.
+func (b *Book) catchUp() error {
+	if b.gather != nil {
+		b.gather()
+	}
+	return b.wait(&job{do: func() error { return nil }})
 }
 
 // Close writes what has been put and ends the writer. What is put later is lost.

@@ -72,6 +72,9 @@ func (a *api) describeLogStreams(ctx context.Context, in *DescribeLogStreamsRequ
 			return nil, err
 		}
 	}
+	if a.gather != nil {
+		a.gather()
+	}
 	// SQL learns the streams' times now and then; here it must know them.
 	if err := a.wait(&job{do: func() error { return a.writer.flush(ctx) }}); err != nil {
 		return nil, err
