@@ -39,11 +39,16 @@ type soaked struct {
 	handler   string
 	timeout   int32
 	memory    int32
-	does      []string     // how a tenth of its invocations misbehave
-	sent      atomic.Int64 // the version of the last update that was sent
-	confirmed atomic.Int64 // the version of the last update that was answered as done
-	answered  atomic.Int64 // invocations
+	does      []string      // how a tenth of its invocations misbehave
+	sent      atomic.Int64  // the version of the last update that was sent
+	confirmed atomic.Int64  // the version of the last update that was answered as done
+	answered  atomic.Int64  // invocations
+	renew     chan struct{} // asks for an update
 }
+
+// An update is asked for after so many invocations: by work, not by time, so
+// that a soak is the same on every machine.
+const soakUpdateEvery = 20
 
 // A soak is one run: what it saw, and what was wrong with it.
 type soak struct {
@@ -52,9 +57,12 @@ type soak struct {
 	functions []*soaked
 	left      atomic.Int64 // invocations to be made
 	nonce     atomic.Int64
-	kinds     sync.Map // what was done, to *atomic.Int64
+	kinds     sync.Map // what was done, to a *done
 	wrong     chan string
 }
+
+// A done is how often something was done, and how long it took in all.
+type done struct{ times, nanoseconds atomic.Int64 }
 
 // TestSoak makes many invocations of several functions at once, a tenth of which
 // crash, hang, grow or leave processes behind, while all code is being updated.
@@ -100,12 +108,16 @@ func soakFunctions(t *testing.T, s *server) []*soaked {
 	}
 	py, js := map[string]string{"app.py": read("app.py")}, map[string]string{"index.mjs": read("index.mjs")}
 	bin := map[string]string{"+bootstrap": unzipped(t, bootstrap(t, "soak"))}
-	return []*soaked{
-		{name: "soak-py", files: py, runtime: s.pythonRuntime(), handler: "app.handler", timeout: 60, memory: 128, does: all},
-		{name: "soak-js", files: js, runtime: s.nodeRuntime(), handler: "index.handler", timeout: 60, memory: 192, does: all},
-		{name: "soak-go", files: bin, runtime: "provided.al2023", handler: "x", timeout: 60, memory: 128, does: all},
+	functions := []*soaked{
+		{name: "soak-py", files: py, runtime: s.pythonRuntime(), handler: "app.handler", timeout: 60, memory: 512, does: all},
+		{name: "soak-js", files: js, runtime: s.nodeRuntime(), handler: "index.handler", timeout: 60, memory: 512, does: all},
+		{name: "soak-go", files: bin, runtime: "provided.al2023", handler: "x", timeout: 60, memory: 512, does: all},
 		{name: "soak-hang", files: py, runtime: s.pythonRuntime(), handler: "app.handler", timeout: 1, memory: 1769, does: []string{"hang"}},
 	}
+	for _, f := range functions {
+		f.renew = make(chan struct{}, 1)
+	}
+	return functions
 }
 
 // round creates the functions, makes so many invocations while their code is
@@ -128,7 +140,10 @@ func (k *soak) round(t *testing.T, runs int64) {
 	var callers sync.WaitGroup
 	for range soakCallers {
 		callers.Go(func() {
-			for k.left.Add(-1) >= 0 && len(k.wrong) < cap(k.wrong) {
+			for n := k.left.Add(-1); n >= 0 && len(k.wrong) < cap(k.wrong); n = k.left.Add(-1) {
+				if n%soakUpdateEvery == 0 {
+					k.functions[rand.IntN(len(k.functions))].askUpdate()
+				}
 				k.one(t.Context(), k.pick())
 			}
 		})
@@ -185,9 +200,22 @@ func (f *soaked) archive(t *testing.T, version int64) []byte {
 	return zipped(t, files)
 }
 
-// update gives f new code again and again.
+// askUpdate asks for an update, unless one is asked for already.
+func (f *soaked) askUpdate() {
+	select {
+	case f.renew <- struct{}{}:
+	default:
+	}
+}
+
+// update gives f new code whenever that is asked for.
 func (k *soak) update(ctx context.Context, t *testing.T, f *soaked) error {
-	for ctx.Err() == nil {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-f.renew:
+		}
 		version := f.sent.Add(1)
 		_, err := k.c.UpdateFunctionCode(t.Context(), &lambda.UpdateFunctionCodeInput{FunctionName: &f.name, ZipFile: f.archive(t, version)})
 		if err != nil {
@@ -203,12 +231,7 @@ func (k *soak) update(ctx context.Context, t *testing.T, f *soaked) error {
 			}
 		}
 		f.confirmed.Store(version)
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Duration(100+rand.IntN(500)) * time.Millisecond):
-		}
 	}
-	return nil
 }
 
 // one makes an invocation and judges its answer.
@@ -225,8 +248,9 @@ func (k *soak) one(ctx context.Context, f *soaked) {
 		f.answered.Add(1)
 		err = judgeSoak(f, do, nonce, oldest, f.sent.Load(), out)
 	}
-	n, _ := k.kinds.LoadOrStore(do, new(atomic.Int64))
-	n.(*atomic.Int64).Add(1)
+	kind, _ := k.kinds.LoadOrStore(do, new(done))
+	kind.(*done).times.Add(1)
+	kind.(*done).nanoseconds.Add(int64(time.Since(began)))
 	if err != nil {
 		select {
 		case k.wrong <- fmt.Sprintf("%s %s %s after %v: %v", f.name, do, nonce, time.Since(began).Round(time.Millisecond), err):
@@ -284,11 +308,12 @@ func judgeSoak(f *soaked, do, nonce string, oldest, newest int64, out *lambda.In
 	return nil
 }
 
-// summary is how often what was done.
+// summary is how often what was done, and how long it took.
 func (k *soak) summary() string {
 	var parts []string
-	k.kinds.Range(func(do, n any) bool {
-		parts = append(parts, fmt.Sprintf("%s %d", do, n.(*atomic.Int64).Load()))
+	k.kinds.Range(func(do, d any) bool {
+		n := d.(*done).times.Load()
+		parts = append(parts, fmt.Sprintf("%s %d (%v each)", do, n, time.Duration(d.(*done).nanoseconds.Load()/n).Round(100*time.Microsecond)))
 		return true
 	})
 	for _, f := range k.functions {

@@ -54,7 +54,7 @@ func misbehave(do string) error {
 	case "hang":
 		time.Sleep(10 * time.Minute)
 	case "grow":
-		hog := make([]byte, 600<<20)
+		hog := make([]byte, 800<<20)
 		for i := 0; i < len(hog); i += 4096 {
 			hog[i] = 1
 		}

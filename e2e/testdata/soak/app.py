@@ -19,9 +19,8 @@ def handler(event, context):
     elif do == "hang":
         time.sleep(600)
     elif do == "grow":
-        hog = bytearray(600 << 20)
-        for i in range(0, len(hog), 4096):
-            hog[i] = 1
+        hog = b"x" * (800 << 20)
+        print(len(hog))
     elif do == "child":
         subprocess.Popen(["sleep", "600"])
     elif do == "daemon":
