@@ -193,7 +193,7 @@ func TestSuccessGoesToItsDestinationOnce(t *testing.T) {
 	simulate(t, function.Handling{MaxRetries: 2, OnSuccess: queue, OnFailure: dead, DeadLetter: dead}, func(r *rig) {
 		r.accept("f", `{"a":"<1>"}`)
 		synctest.Wait()
-		time.Sleep(time.Second)
+		rest(time.Second)
 		got := r.sent(queue)
 		if len(got) != 1 || len(r.sent(dead)) != 0 || r.left() != 0 {
 			r.Fatalf("sent %v and %v, %d left", got, r.sent(dead), r.left())
@@ -213,7 +213,7 @@ func TestFailuresAreRetriedAfterOneAndTwoMinutes(t *testing.T) {
 	simulate(t, function.Handling{MaxRetries: 2, OnFailure: queue, DeadLetter: dead}, func(r *rig) {
 		r.fs.script = func(int, function.Ref, function.Invocation) (function.Result, error) { return failed("") }
 		r.accept("f", `{}`)
-		time.Sleep(10 * time.Minute)
+		rest(10 * time.Minute)
 		if got := fmt.Sprint(r.fs.times()); got != "[0s 1m0s 3m0s]" {
 			r.Errorf("it was tried at %s", got)
 		}
@@ -242,7 +242,7 @@ func TestARestartKeepsWhatWaits(t *testing.T) {
 			r.stop()
 			r.start()
 		}
-		time.Sleep(time.Hour)
+		rest(time.Hour)
 		if got := fmt.Sprint(r.fs.times()); got != "[0s 1m0s 3m0s]" || len(r.sent(dead)) != 1 {
 			r.Errorf("it was tried at %s, %d dead letters", got, len(r.sent(dead)))
 		}
@@ -259,7 +259,7 @@ func TestThrottledEventsWaitForRoom(t *testing.T) {
 			return function.Result{Version: "$LATEST"}, nil
 		}
 		r.accept("f", `{}`)
-		time.Sleep(time.Minute)
+		rest(time.Minute)
 		if got := fmt.Sprint(r.fs.times()); got != "[0s 1s 3s 7s 15s]" || r.left() != 0 || len(r.sent(queue)) != 0 {
 			r.Errorf("it was tried at %s, %d left", got, r.left())
 		}
@@ -272,7 +272,7 @@ func TestAnEventGrowsTooOld(t *testing.T) {
 			return function.Result{}, &function.Throttled{}
 		}
 		r.accept("f", `{}`)
-		time.Sleep(61 * time.Second)
+		rest(61 * time.Second)
 		if got := r.sent(queue); len(got) != 1 || !strings.Contains(string(got[0].Payload), `"condition":"EventAgeExceeded","approximateInvokeCount":0`) {
 			r.Fatalf("sent %v", got)
 		}
@@ -285,7 +285,7 @@ func TestSystemErrorsBackOff(t *testing.T) {
 			return function.Result{}, errors.New("broken")
 		}
 		r.accept("f", `{}`)
-		time.Sleep(time.Minute)
+		rest(time.Minute)
 		if got := fmt.Sprint(r.fs.times()); got != "[0s 1s 3s 7s]" || len(r.sent(dead)) != 1 {
 			r.Errorf("it was tried at %s, %d dead letters", got, len(r.sent(dead)))
 		}
@@ -295,7 +295,7 @@ func TestSystemErrorsBackOff(t *testing.T) {
 func TestNothingRunsWithoutConcurrency(t *testing.T) {
 	simulate(t, function.Handling{Stopped: true, OnFailure: queue, DeadLetter: dead}, func(r *rig) {
 		r.accept("f", `{}`)
-		time.Sleep(time.Second)
+		rest(time.Second)
 		if len(r.fs.calls) != 0 || len(r.sent(dead)) != 1 || !strings.Contains(string(r.sent(queue)[0].Payload), `"ZeroReservedConcurrency","approximateInvokeCount":0}`) {
 			r.Errorf("calls %v, sent %v and %v", r.fs.calls, r.sent(queue), r.sent(dead))
 		}
@@ -306,11 +306,11 @@ func TestADeletedFunctionsEventsAreDropped(t *testing.T) {
 	simulate(t, function.Handling{MaxRetries: 2}, func(r *rig) {
 		r.fs.script = func(int, function.Ref, function.Invocation) (function.Result, error) { return failed("") }
 		r.accept("f", `{}`)
-		time.Sleep(time.Second)
+		rest(time.Second)
 		r.fs.mu.Lock()
 		delete(r.fs.handling, "f")
 		r.fs.mu.Unlock()
-		time.Sleep(time.Minute)
+		rest(time.Minute)
 		if s := r.Stats()[0]; r.left() != 0 || s.Dropped != 1 || s.Depth != 0 || s.Received != 1 {
 			r.Errorf("%d left, stats %+v", r.left(), s)
 		}
@@ -326,7 +326,7 @@ func TestALoopGoesToTheDeadLetterQueue(t *testing.T) {
 			return function.Result{}, &function.Refusal{Kind: function.ErrRecursive, Text: "a loop"}
 		}
 		r.accept("f", `{}`)
-		time.Sleep(time.Second)
+		rest(time.Second)
 		if s := r.Stats()[0]; len(r.sent(dead)) != 1 || s.Looped != 1 || len(r.fs.calls) != 1 {
 			r.Errorf("sent %v, stats %+v", r.sent(dead), s)
 		}
@@ -336,7 +336,7 @@ func TestALoopGoesToTheDeadLetterQueue(t *testing.T) {
 func TestAMissingDestinationIsCounted(t *testing.T) {
 	simulate(t, function.Handling{OnSuccess: strings.TrimSuffix(queue, "q") + "gone"}, func(r *rig) {
 		r.accept("f", `{}`)
-		time.Sleep(time.Second)
+		rest(time.Second)
 		if s := r.Stats()[0]; s.Unsent != 1 || r.left() != 0 {
 			r.Errorf("stats %+v", s)
 		}
@@ -365,10 +365,10 @@ func TestABacklogDelaysNobodyElse(t *testing.T) {
 		r.ready(l)
 		r.pump()
 		r.mu.Unlock()
-		time.Sleep(time.Second)
+		rest(time.Second)
 		at := time.Now()
 		r.accept("g", `{}`)
-		time.Sleep(300 * time.Millisecond)
+		rest(300 * time.Millisecond)
 		r.fs.mu.Lock()
 		last := time.Duration(-1)
 		for _, c := range r.fs.calls {
@@ -380,7 +380,7 @@ func TestABacklogDelaysNobodyElse(t *testing.T) {
 		if last < 0 || last > 100*time.Millisecond {
 			r.Errorf("g began after %v", last)
 		}
-		time.Sleep(time.Minute)
+		rest(time.Minute)
 		if n := len(r.fs.calls); n != 3001 || r.left() != 0 {
 			r.Errorf("%d calls, %d left", n, r.left())
 		}
@@ -423,9 +423,15 @@ func TestATargetOfARNs(t *testing.T) {
 				r.Errorf("%s: %v, want %v", c.to, err, c.want)
 			}
 		}
-		time.Sleep(time.Second)
+		rest(time.Second)
 		if len(r.fs.calls) != 1 || r.fs.calls[0].ref != (function.Ref{Name: "f", Qualifier: "live"}) || r.fs.calls[0].id == "" {
 			r.Errorf("calls %+v", r.fs.calls)
 		}
 	})
+}
+
+// rest lets time pass, and all that happens then happen.
+func rest(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }

@@ -240,7 +240,7 @@ func (r *rig) create(e Edit) Mapping {
 // state is a mapping's after all that can happen now has happened.
 func (r *rig) state(uuid string) string {
 	r.Helper()
-	time.Sleep(time.Millisecond)
+	rest(time.Millisecond)
 	one, err := r.Get(r.Context(), uuid)
 	r.must(err)
 	return one.State
@@ -260,12 +260,12 @@ func TestRecordsAreHandledAsTheyArrive(t *testing.T) {
 		}
 		r.line.send("", "a", "b", "c")
 		at := time.Now()
-		time.Sleep(time.Second)
+		rest(time.Second)
 		if fmt.Sprint(r.fs.batches) != "[[a b c]]" || !r.fs.times[0].Equal(at) || fmt.Sprint(r.line.done) != "[a b c]" || r.result(one.UUID) != "OK" {
 			r.Errorf("batches %v, done %v, result %q", r.fs.batches, r.line.done, r.result(one.UUID))
 		}
 		asked := r.line.received
-		time.Sleep(24 * time.Hour)
+		rest(24 * time.Hour)
 		if r.line.received != asked {
 			r.Errorf("an idle mapping asked its source %d times", r.line.received-asked)
 		}
@@ -282,11 +282,11 @@ func TestAFailedBatchComesBack(t *testing.T) {
 		}
 		one := r.create(Edit{})
 		r.line.send("", "a")
-		time.Sleep(time.Second)
+		rest(time.Second)
 		if got := r.result(one.UUID); got != "PROBLEM: Function call failed" {
 			r.Errorf("result is %q", got)
 		}
-		time.Sleep(2 * time.Minute)
+		rest(2 * time.Minute)
 		if len(r.fs.times) != 3 || r.fs.times[2].Sub(r.fs.times[0]) != time.Minute || fmt.Sprint(r.line.done) != "[a]" {
 			r.Errorf("tried at %v, done %v", r.fs.times, r.line.done)
 		}
@@ -302,7 +302,7 @@ func TestPartOfABatchMayFail(t *testing.T) {
 		}
 		r.create(Edit{Reports: new(true)})
 		r.line.send("", "a", "b", "c")
-		time.Sleep(5 * time.Minute)
+		rest(5 * time.Minute)
 		if fmt.Sprint(r.fs.batches) != "[[a b c] [b] [b]]" || fmt.Sprint(r.line.done) != "[a c b]" || fmt.Sprint(r.line.failed) != "[b b]" {
 			r.Errorf("batches %v, done %v, failed %v", r.fs.batches, r.line.done, r.line.failed)
 		}
@@ -313,7 +313,7 @@ func TestFilteredRecordsAreRemoved(t *testing.T) {
 	simulate(t, func(r *rig) {
 		r.create(Edit{Filters: &[]string{`{"body":{"go":["yes"]}}`}})
 		r.line.send("", `{"go":"no"}`, `{"go":"yes"}`, `text`)
-		time.Sleep(time.Second)
+		rest(time.Second)
 		if fmt.Sprint(r.fs.batches) != `[[{"go":"yes"}]]` || len(r.line.done) != 3 {
 			r.Errorf("batches %v, done %v", r.fs.batches, r.line.done)
 		}
@@ -328,7 +328,7 @@ func TestAWindowGathers(t *testing.T) {
 			r.line.send("", fmt.Sprint(i))
 			time.Sleep(time.Second)
 		}
-		time.Sleep(time.Minute)
+		rest(time.Minute)
 		if len(r.fs.batches) != 3 || r.fs.times[0].Sub(start) != 10*time.Second || len(r.line.done) != 30 {
 			r.Errorf("%d batches, the first after %v, %d done", len(r.fs.batches), r.fs.times[0].Sub(start), len(r.line.done))
 		}
@@ -340,7 +340,7 @@ func TestAFullBatchDoesNotWaitForItsWindow(t *testing.T) {
 		r.create(Edit{Window: new(int32(300)), BatchSize: new(int32(3))})
 		at := time.Now()
 		r.line.send("", "a", "b", "c", "d")
-		time.Sleep(time.Second)
+		rest(time.Second)
 		if fmt.Sprint(r.fs.batches) != "[[a b c]]" || !r.fs.times[0].Equal(at) {
 			r.Errorf("batches %v", r.fs.batches)
 		}
@@ -364,7 +364,7 @@ func TestConcurrencyIsLimitedAndGrows(t *testing.T) {
 			for i := range 400 {
 				r.line.send("", fmt.Sprint(i))
 			}
-			time.Sleep(time.Hour)
+			rest(time.Hour)
 			if !c.want(r.fs.most) || len(r.line.done) != 400 {
 				r.Errorf("limit %d: %d ran at a time, %d are done", c.most, r.fs.most, len(r.line.done))
 			}
@@ -383,11 +383,11 @@ func TestThrottlesCountNothingAndLoseNothing(t *testing.T) {
 		}
 		r.create(Edit{BatchSize: new(int32(1))})
 		r.line.send("", "a", "b", "c", "d", "e", "f")
-		time.Sleep(time.Minute)
+		rest(time.Minute)
 		if n := len(r.fs.batches); n > 60 {
 			r.Errorf("%d tries in a minute without room", n)
 		}
-		time.Sleep(5 * time.Minute)
+		rest(5 * time.Minute)
 		if len(r.line.done) != 6 || len(r.line.failed) != 0 {
 			r.Errorf("done %v, failed %v", r.line.done, r.line.failed)
 		}
@@ -419,7 +419,7 @@ func TestGroupsKeepTheirOrder(t *testing.T) {
 				r.line.send(g, fmt.Sprintf("%s%03d", g, i))
 			}
 		}
-		time.Sleep(10 * time.Hour)
+		rest(10 * time.Hour)
 		if len(seen) != 4 {
 			r.Errorf("%d groups came", len(seen))
 		}
@@ -440,7 +440,7 @@ func TestStatesUnderLoad(t *testing.T) {
 		one := r.create(Edit{})
 		r.state(one.UUID)
 		r.line.send("", "a")
-		time.Sleep(time.Second)
+		rest(time.Second)
 		got, err := r.Update(r.Context(), one.UUID, Edit{Enabled: new(false)})
 		r.must(err)
 		if got.State != Disabling || r.state(one.UUID) != Disabling {
@@ -450,9 +450,9 @@ func TestStatesUnderLoad(t *testing.T) {
 		if _, err := r.Update(r.Context(), one.UUID, Edit{Enabled: new(true)}); !errors.As(err, &refusal) || refusal.Kind != ErrInUse {
 			r.Errorf("a change meanwhile answers %v", err)
 		}
-		time.Sleep(10 * time.Second)
+		rest(10 * time.Second)
 		r.line.send("", "b")
-		time.Sleep(time.Minute)
+		rest(time.Minute)
 		if r.state(one.UUID) != Disabled || fmt.Sprint(r.line.done) != "[a]" {
 			r.Errorf("then it is %s, done %v", r.state(one.UUID), r.line.done)
 		}
@@ -471,7 +471,7 @@ func TestStatesUnderLoad(t *testing.T) {
 		if got.State != Deleting || r.state(one.UUID) != Deleting {
 			r.Errorf("deleted with a batch under way it is %s", r.state(one.UUID))
 		}
-		time.Sleep(10 * time.Second)
+		rest(10 * time.Second)
 		if _, err := r.Get(r.Context(), one.UUID); !errors.Is(err, function.ErrNotFound) || fmt.Sprint(r.line.done) != "[a b]" {
 			r.Errorf("then Get answers %v, done %v", err, r.line.done)
 		}
@@ -485,7 +485,7 @@ func TestARestartGoesOn(t *testing.T) {
 		r.stop()
 		r.line.send("", "a")
 		r.start()
-		time.Sleep(time.Second)
+		rest(time.Second)
 		if fmt.Sprint(r.line.done) != "[a]" {
 			r.Errorf("done %v", r.line.done)
 		}
@@ -497,7 +497,7 @@ func TestAQueueThatIsGone(t *testing.T) {
 		one := r.create(Edit{})
 		r.state(one.UUID)
 		r.line.with(func() { r.line.gone = true; r.line.wake() })
-		time.Sleep(time.Minute)
+		rest(time.Minute)
 		if got := r.result(one.UUID); !strings.Contains(got, "NonExistentQueue") {
 			r.Errorf("result is %q", got)
 		}
@@ -506,7 +506,7 @@ func TestAQueueThatIsGone(t *testing.T) {
 		}
 		r.line.with(func() { r.line.gone = false })
 		r.line.send("", "a")
-		time.Sleep(time.Minute)
+		rest(time.Minute)
 		if fmt.Sprint(r.line.done) != "[a]" {
 			r.Errorf("once it is back, done %v", r.line.done)
 		}
@@ -574,4 +574,10 @@ func TestListsAndTags(t *testing.T) {
 			r.Errorf("UUIDOf answers %s, %v", id, ok)
 		}
 	})
+}
+
+// rest lets time pass, and all that happens then happen.
+func rest(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }
