@@ -458,3 +458,55 @@ func FuzzHead(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkLink and BenchmarkHTTP are round trips of an invocation with a peer in
+// this process.
+func BenchmarkLink(b *testing.B) {
+	s, p := attached(b)
+	go func() {
+		answer := frame('R', plain, `{"ok":true}`)
+		p.conn.Write(frame('N', "", ""))
+		for in := make([]byte, 4096); ; {
+			if _, err := p.conn.Read(in); err != nil {
+				return
+			}
+			p.conn.Write(answer)
+		}
+	}()
+	benchmark(b, s)
+}
+
+func BenchmarkHTTP(b *testing.B) {
+	s, c := serve(b)
+	conn, err := net.Dial("tcp", c.addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	go func() {
+		next := []byte("GET " + base + "invocation/next HTTP/1.1\r\nHost: x\r\n\r\n")
+		answer := []byte("POST " + base + "invocation/1/response HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 11\r\n\r\n{\"ok\":true}")
+		for in := make([]byte, 4096); ; {
+			for _, request := range [][]byte{next, answer} {
+				conn.Write(request)
+				if _, err := conn.Read(in); err != nil {
+					return
+				}
+			}
+		}
+	}()
+	benchmark(b, s)
+}
+
+func benchmark(b *testing.B, s *Server) {
+	<-s.Started()
+	b.ReportAllocs()
+	for b.Loop() {
+		done := s.Begin(&Call{ID: "1", Attempt: "a", Payload: []byte(`{"k":1}`), InvokedARN: "arn:f", TraceHeader: "Root=1",
+			Answer: io.Discard, Limit: 6 << 20, Deadline: time.Now().Add(time.Minute)})
+		<-done
+		if r := s.End(); !r.Answered {
+			b.Fatal("no answer")
+		}
+	}
+}

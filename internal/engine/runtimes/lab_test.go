@@ -125,6 +125,8 @@ type lab struct {
 	root string
 	addr string // of the Runtime API
 
+	begun time.Time // when it was executed, or assigned
+
 	mounts []sandbox.Mount
 }
 
@@ -226,6 +228,7 @@ func (l *lab) begin(f function, args []string, env map[string]string) {
 func (l *lab) assign(env map[string]string) {
 	l.t.Helper()
 	l.wait(l.api.Waiting())
+	l.begun = time.Now()
 	if err := l.api.Assign(env); err != nil {
 		l.t.Fatal(err)
 	}
@@ -270,6 +273,7 @@ func (l *lab) exec(args, env []string, dir string, files ...*os.File) {
 	l.cmd = exec.Command(args[0], args[1:]...)
 	l.cmd.Env, l.cmd.Dir, l.cmd.ExtraFiles = env, dir, files
 	l.cmd.Stdout, l.cmd.Stderr = l.out.File, l.out.File
+	start := time.Now()
 	err := l.cmd.Start()
 	for _, f := range files {
 		f.Close()
@@ -277,6 +281,7 @@ func (l *lab) exec(args, env []string, dir string, files ...*os.File) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
+	l.begun = start
 	go func() { l.cmd.Wait(); close(l.done) }()
 }
 

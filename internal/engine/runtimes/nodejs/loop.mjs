@@ -32,7 +32,7 @@ function begin(state, headers) {
 
 // once calls a handler of the one form that Node.js 24 knows. It returns
 // { text } or { error }.
-async function once(_state, loaded, headers, body) {
+export async function once(_state, loaded, headers, body) {
   try {
     return { text: serialize(await loaded.handler(JSON.parse(body), contextOf(headers))) };
   } catch (error) {
