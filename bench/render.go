@@ -71,7 +71,12 @@ func tableLine(b *strings.Builder, name string, m Measure, relation string) {
 	fmt.Fprintf(b, "| %s | %d | %s | %s | %s | %s | %s |\n", name, m.N, m.P50, m.P99, rate, strings.Join(cpu, ", "), relation)
 }
 
-func (e Estimate) String() string { return fmt.Sprintf("%.3g (%.3g-%.3g)", e.Value, e.Low, e.High) }
+func (e Estimate) String() string {
+	if e == (Estimate{}) {
+		return ""
+	}
+	return fmt.Sprintf("%.3g (%.3g-%.3g)", e.Value, e.Low, e.High)
+}
 
 func relation(ours, rival Measure) string {
 	s := strings.TrimPrefix(ratios(ours, rival), "  => ")

@@ -110,7 +110,7 @@ func (f Fact) String() string {
 func (m Measure) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-36s n=%-6d", m.Name, m.N)
-	if m.N > 0 {
+	if m.P50.Value > 0 {
 		fmt.Fprintf(&b, " p50 %8.3f ms [%.3f-%.3f]  p99 %8.3f [%.3f-%.3f]", m.P50.Value, m.P50.Low, m.P50.High, m.P99.Value, m.P99.Low, m.P99.High)
 	}
 	if m.PerSec.Value > 0 {

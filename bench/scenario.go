@@ -26,6 +26,7 @@ func scenarios() []scenario {
 		{"logs", "a function that writes 100 lines in each call, beside a silent one", chatty},
 		{"mixed", "a function beside one that crashes, hangs or grows in every tenth call", mixed},
 		{"memory", "what an idle sandbox keeps", idle},
+		{"events", "queues, asynchronous invocations and schedules", events},
 	}
 }
 

@@ -45,6 +45,7 @@ func verdicts(r *Report) []Verdict {
 	j.zipf()
 	j.memory("python", 600)
 	j.memory("node", 120)
+	j.events()
 	return j.verdicts
 }
 
@@ -118,4 +119,19 @@ func (j *judge) memory(lang string, least float64) {
 	}
 	n, _ := row.fact("sandboxes in one GiB")
 	j.say(n >= least, fmt.Sprintf("at least %.0f idle %s sandboxes in one GiB", least, lang), "%.0f", n)
+}
+
+// events: the bounds of what is event driven.
+func (j *judge) events() {
+	if row, ok := j.report.row("events/latency"); ok {
+		j.say(row.Ours.P50.Value < 5, "SendMessage to handler started, p50 under 5 ms", "%.2f ms", row.Ours.P50.Value)
+	}
+	if row, ok := j.report.row("events/enqueue"); ok && len(row.Rivals) > 0 {
+		ours, floor := row.Ours.PerSec.Value, row.Rivals[0].PerSec.Value
+		j.say(ours > 20000, "durable enqueue at 64 senders above 20000/s", "%.0f/s, %.2f of a bare log's %.0f/s", ours, ours/floor, floor)
+	}
+	if row, ok := j.report.row("events/idle"); ok {
+		cpu, _ := row.fact("CPU of the server")
+		j.say(cpu < 1, "idle queues with a mapping each at under 1 % CPU", "%.1f %% (%s)", cpu, row.Ours.Name)
+	}
 }
