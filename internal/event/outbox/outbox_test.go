@@ -42,6 +42,18 @@ func (d *desk) Enqueue(_ store.Tx, to arn.ARN, e target.Delivery) (func(), error
 	}, nil
 }
 
+func (d *desk) set(resource string, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.fail[resource] = err
+}
+
+// pass lets time go by, and all that is due then be done.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 var errBusy = errors.New("busy")
 
 // bubble runs a test in virtual time with a box whose target is a desk.
@@ -102,13 +114,11 @@ func TestSendAtOnce(t *testing.T) {
 func TestRetries(t *testing.T) {
 	bubble(t, func(t *testing.T, b *Box, d *desk) {
 		start := time.Now()
-		d.fail["q"] = errBusy
+		d.set("q", errBusy)
 		send(t, b, Message{To: queue, MaxAttempts: 185, Mark: "<n>", Delivery: target.Delivery{Payload: []byte("try <n>")}})
-		time.Sleep(4 * time.Second) // it is tried at 1 s and at 3 s
-		d.mu.Lock()
-		d.fail["q"] = nil
-		d.mu.Unlock()
-		time.Sleep(time.Minute)
+		pass(4 * time.Second) // it is tried at 1 s and at 3 s
+		d.set("q", nil)
+		pass(time.Minute)
 		if len(d.got) != 1 || string(d.got[0].Payload) != "try 4" || d.at[0].Sub(start) != 7*time.Second {
 			t.Errorf("got %s at %v", d.got, d.at)
 		}
@@ -118,16 +128,16 @@ func TestRetries(t *testing.T) {
 // TestRestart: what waits is in the table alone.
 func TestRestart(t *testing.T) {
 	bubble(t, func(t *testing.T, b *Box, d *desk) {
-		d.fail["q"] = errBusy
+		d.set("q", errBusy)
 		for i := range 3*batch + 1 {
 			send(t, b, Message{To: queue, MaxAttempts: 9, Delivery: target.Delivery{Payload: []byte(fmt.Sprint(i))}})
 		}
 		b.Close()
-		time.Sleep(time.Hour)
-		d.fail["q"] = nil
+		pass(time.Hour)
+		d.set("q", nil)
 		again := open(t, b.DB, d)
 		defer again.Close()
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if len(d.got) != 3*batch+1 {
 			t.Errorf("%d arrived after the restart", len(d.got))
 		}
@@ -150,12 +160,12 @@ func TestGiveUp(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, b *Box, d *desk) {
-				d.fail["q"] = fmt.Errorf("%w", c.cause)
+				d.set("q", fmt.Errorf("%w", c.cause))
 				send(t, b, Message{
 					To: queue, Dead: dead, MaxAttempts: c.attempts, MaxAge: c.age, DeadLetter: []byte("the event"),
 					Labels: map[string]string{"RULE_ARN": "rule"}, Delivery: target.Delivery{Payload: []byte("x"), Trace: "Root=1"},
 				})
-				time.Sleep(2 * time.Hour)
+				pass(2 * time.Hour)
 				if !slices.Equal(d.to, []string{"dead"}) || string(d.got[0].Payload) != "the event" || d.got[0].Trace != "Root=1" {
 					t.Fatalf("got %v %s", d.to, d.got)
 				}
@@ -178,13 +188,12 @@ func TestGiveUp(t *testing.T) {
 // TestDeadQueueBusy: the queue for what failed may fail itself for a while.
 func TestDeadQueueBusy(t *testing.T) {
 	bubble(t, func(t *testing.T, b *Box, d *desk) {
-		d.fail["q"], d.fail["dead"] = target.ErrNotFound, errBusy
+		d.set("q", target.ErrNotFound)
+		d.set("dead", errBusy)
 		send(t, b, Message{To: queue, Dead: dead, Delivery: target.Delivery{Payload: []byte("x")}})
-		time.Sleep(time.Hour)
-		d.mu.Lock()
-		d.fail["dead"] = nil
-		d.mu.Unlock()
-		time.Sleep(time.Hour)
+		pass(time.Hour)
+		d.set("dead", nil)
+		pass(time.Hour)
 		if len(d.got) != 1 || d.got[0].Attributes["ERROR_CODE"].String != "CODE target: does not exist" {
 			t.Errorf("got %v", d.got)
 		}
@@ -193,13 +202,13 @@ func TestDeadQueueBusy(t *testing.T) {
 
 func TestDropped(t *testing.T) {
 	bubble(t, func(t *testing.T, b *Box, d *desk) {
-		d.fail["q"] = target.ErrDenied
+		d.set("q", target.ErrDenied)
 		send(t, b, Message{To: queue})
 		send(t, b, Message{To: "arn:aws:nowhere:::x"})
 		if b.Dropped() != 2 || d.tries != 1 {
 			t.Errorf("%d dropped, %d tries", b.Dropped(), d.tries)
 		}
-		d.fail["dead"] = target.ErrNotFound // and so is the queue
+		d.set("dead", target.ErrNotFound) // and so is the queue
 		send(t, b, Message{To: queue, Dead: dead})
 		if b.Dropped() != 3 {
 			t.Errorf("%d dropped", b.Dropped())
@@ -210,7 +219,7 @@ func TestDropped(t *testing.T) {
 // TestRollback: of a transaction that fails nothing is sent, kept or counted.
 func TestRollback(t *testing.T) {
 	bubble(t, func(t *testing.T, b *Box, d *desk) {
-		d.fail["q"] = errBusy
+		d.set("q", errBusy)
 		err := b.DB.Update(context.Background(), func(tx store.Tx) error {
 			if _, err := b.Send(tx, Message{To: queue, First: time.Now(), MaxAge: time.Hour, MaxAttempts: 9}); err != nil {
 				return err
@@ -220,8 +229,8 @@ func TestRollback(t *testing.T) {
 		if !errors.Is(err, errBusy) {
 			t.Fatal(err)
 		}
-		d.fail["q"] = nil
-		time.Sleep(time.Hour)
+		d.set("q", nil)
+		pass(time.Hour)
 		if len(d.got) != 0 {
 			t.Errorf("got %v", d.got)
 		}
