@@ -34,6 +34,7 @@ func TestRings(t *testing.T) {
 		a.Set(start.Add(25 * time.Second)) // earlier than what it sleeps for
 		a.Set(start.Add(3 * time.Hour))    // later: the owner's tables know
 		time.Sleep(24 * time.Hour)
+		synctest.Wait()
 		if want := []time.Duration{25 * time.Second, 2 * time.Hour}; !slices.Equal(rang, want) {
 			t.Errorf("rang at %v, want %v", rang, want)
 		}
@@ -53,6 +54,7 @@ func TestSetWhileRinging(t *testing.T) {
 		})()
 		a.Set(start)
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if rings != 2 {
 			t.Errorf("%d rings, want 2", rings)
 		}
