@@ -261,13 +261,13 @@ func TestRecordsAreHandledAsTheyArrive(t *testing.T) {
 		r.line.send("", "a", "b", "c")
 		at := time.Now()
 		rest(time.Second)
-		if fmt.Sprint(r.fs.batches) != "[[a b c]]" || !r.fs.times[0].Equal(at) || fmt.Sprint(r.line.done) != "[a b c]" || r.result(one.UUID) != "OK" {
+		if fmt.Sprint(r.fs.batches) != "[[a b c]]" || !r.fs.times[0].Equal(at) || r.line.finished() != "[a b c]" || r.result(one.UUID) != "OK" {
 			r.Errorf("batches %v, done %v, result %q", r.fs.batches, r.line.done, r.result(one.UUID))
 		}
-		asked := r.line.received
+		asked := r.line.asked()
 		rest(24 * time.Hour)
-		if r.line.received != asked {
-			r.Errorf("an idle mapping asked its source %d times", r.line.received-asked)
+		if r.line.asked() != asked {
+			r.Errorf("an idle mapping asked its source %d times", r.line.asked()-asked)
 		}
 	})
 }
@@ -287,7 +287,7 @@ func TestAFailedBatchComesBack(t *testing.T) {
 			r.Errorf("result is %q", got)
 		}
 		rest(2 * time.Minute)
-		if len(r.fs.times) != 3 || r.fs.times[2].Sub(r.fs.times[0]) != time.Minute || fmt.Sprint(r.line.done) != "[a]" {
+		if len(r.fs.times) != 3 || r.fs.times[2].Sub(r.fs.times[0]) != time.Minute || r.line.finished() != "[a]" {
 			r.Errorf("tried at %v, done %v", r.fs.times, r.line.done)
 		}
 	})
@@ -303,7 +303,7 @@ func TestPartOfABatchMayFail(t *testing.T) {
 		r.create(Edit{Reports: new(true)})
 		r.line.send("", "a", "b", "c")
 		rest(5 * time.Minute)
-		if fmt.Sprint(r.fs.batches) != "[[a b c] [b] [b]]" || fmt.Sprint(r.line.done) != "[a c b]" || fmt.Sprint(r.line.failed) != "[b b]" {
+		if fmt.Sprint(r.fs.batches) != "[[a b c] [b] [b]]" || r.line.finished() != "[a c b]" || fmt.Sprint(r.line.failed) != "[b b]" {
 			r.Errorf("batches %v, done %v, failed %v", r.fs.batches, r.line.done, r.line.failed)
 		}
 	})
@@ -314,7 +314,7 @@ func TestFilteredRecordsAreRemoved(t *testing.T) {
 		r.create(Edit{Filters: &[]string{`{"body":{"go":["yes"]}}`}})
 		r.line.send("", `{"go":"no"}`, `{"go":"yes"}`, `text`)
 		rest(time.Second)
-		if fmt.Sprint(r.fs.batches) != `[[{"go":"yes"}]]` || len(r.line.done) != 3 {
+		if fmt.Sprint(r.fs.batches) != `[[{"go":"yes"}]]` || r.line.count() != 3 {
 			r.Errorf("batches %v, done %v", r.fs.batches, r.line.done)
 		}
 	})
@@ -329,8 +329,8 @@ func TestAWindowGathers(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		rest(time.Minute)
-		if len(r.fs.batches) != 3 || r.fs.times[0].Sub(start) != 10*time.Second || len(r.line.done) != 30 {
-			r.Errorf("%d batches, the first after %v, %d done", len(r.fs.batches), r.fs.times[0].Sub(start), len(r.line.done))
+		if r.fs.tries() != 3 || r.fs.times[0].Sub(start) != 10*time.Second || r.line.count() != 30 {
+			r.Errorf("%d batches, the first after %v, %d done", r.fs.tries(), r.fs.times[0].Sub(start), r.line.count())
 		}
 	})
 }
@@ -365,8 +365,8 @@ func TestConcurrencyIsLimitedAndGrows(t *testing.T) {
 				r.line.send("", fmt.Sprint(i))
 			}
 			rest(time.Hour)
-			if !c.want(r.fs.most) || len(r.line.done) != 400 {
-				r.Errorf("limit %d: %d ran at a time, %d are done", c.most, r.fs.most, len(r.line.done))
+			if !c.want(r.fs.most) || r.line.count() != 400 {
+				r.Errorf("limit %d: %d ran at a time, %d are done", c.most, r.fs.most, r.line.count())
 			}
 		})
 	}
@@ -384,11 +384,11 @@ func TestThrottlesCountNothingAndLoseNothing(t *testing.T) {
 		r.create(Edit{BatchSize: new(int32(1))})
 		r.line.send("", "a", "b", "c", "d", "e", "f")
 		rest(time.Minute)
-		if n := len(r.fs.batches); n > 60 {
+		if n := r.fs.tries(); n > 60 {
 			r.Errorf("%d tries in a minute without room", n)
 		}
 		rest(5 * time.Minute)
-		if len(r.line.done) != 6 || len(r.line.failed) != 0 {
+		if r.line.count() != 6 || len(r.line.failed) != 0 {
 			r.Errorf("done %v, failed %v", r.line.done, r.line.failed)
 		}
 	})
@@ -453,7 +453,7 @@ func TestStatesUnderLoad(t *testing.T) {
 		rest(10 * time.Second)
 		r.line.send("", "b")
 		rest(time.Minute)
-		if r.state(one.UUID) != Disabled || fmt.Sprint(r.line.done) != "[a]" {
+		if r.state(one.UUID) != Disabled || r.line.finished() != "[a]" {
 			r.Errorf("then it is %s, done %v", r.state(one.UUID), r.line.done)
 		}
 		r.stop()
@@ -472,7 +472,7 @@ func TestStatesUnderLoad(t *testing.T) {
 			r.Errorf("deleted with a batch under way it is %s", r.state(one.UUID))
 		}
 		rest(10 * time.Second)
-		if _, err := r.Get(r.Context(), one.UUID); !errors.Is(err, function.ErrNotFound) || fmt.Sprint(r.line.done) != "[a b]" {
+		if _, err := r.Get(r.Context(), one.UUID); !errors.Is(err, function.ErrNotFound) || r.line.finished() != "[a b]" {
 			r.Errorf("then Get answers %v, done %v", err, r.line.done)
 		}
 	})
@@ -486,7 +486,7 @@ func TestARestartGoesOn(t *testing.T) {
 		r.line.send("", "a")
 		r.start()
 		rest(time.Second)
-		if fmt.Sprint(r.line.done) != "[a]" {
+		if r.line.finished() != "[a]" {
 			r.Errorf("done %v", r.line.done)
 		}
 	})
@@ -507,7 +507,7 @@ func TestAQueueThatIsGone(t *testing.T) {
 		r.line.with(func() { r.line.gone = false })
 		r.line.send("", "a")
 		rest(time.Minute)
-		if fmt.Sprint(r.line.done) != "[a]" {
+		if r.line.finished() != "[a]" {
 			r.Errorf("once it is back, done %v", r.line.done)
 		}
 	})
@@ -530,13 +530,13 @@ func TestWhatIsRefused(t *testing.T) {
 		fail("Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10", queue, Edit{BatchSize: new(int32(11))})
 		fail("Unrecognized event source.", "arn:aws:s3:::bucket", Edit{})
 		fail("Mayfly does not support event source mappings of kinesis yet.", "arn:aws:kinesis:us-east-1:000000000000:stream/s", Edit{})
-		r.fs.timeout = time.Minute
+		r.fs.with(func() { r.fs.timeout = time.Minute })
 		fail("Queue visibility timeout: 30 seconds is less than Function timeout: 60 seconds", queue, Edit{})
-		r.fs.timeout = 0
-		r.line.info.FIFO = true
+		r.fs.with(func() { r.fs.timeout = 0 })
+		r.line.with(func() { r.line.info.FIFO = true })
 		fail("Maximum batch size for FIFO queues is 10.", queue, Edit{BatchSize: new(int32(11)), Window: new(int32(0))})
 		fail("Batching window is not supported for FIFO queues.", queue, Edit{Window: new(int32(1))})
-		r.fs.missing = true
+		r.fs.with(func() { r.fs.missing = true })
 		fail("Function does not exist", queue, Edit{})
 	})
 }
@@ -580,4 +580,30 @@ func TestListsAndTags(t *testing.T) {
 func rest(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
+}
+
+func (l *line) finished() (s string) {
+	l.with(func() { s = fmt.Sprint(l.done) })
+	return s
+}
+
+func (l *line) count() (n int) {
+	l.with(func() { n = len(l.done) })
+	return n
+}
+
+func (l *line) asked() (n int) {
+	l.with(func() { n = l.received })
+	return n
+}
+
+func (f *fakes) tries() (n int) {
+	f.with(func() { n = len(f.batches) })
+	return n
+}
+
+func (f *fakes) with(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
 }
