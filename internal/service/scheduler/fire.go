@@ -110,7 +110,7 @@ func (b *Book) deliver(tx store.Tx, s schedule, tick, due time.Time) ([]func(), 
 			"SCHEDULE_ARN": arn, "SCHEDULED_TIME": tick.UTC().Format(time.RFC3339), "EXECUTION_ID": execution, "IS_PAYLOAD_TRUNCATED": "false",
 			"TARGET_ARN": *s.doc.Target.Arn,
 		}
-		m.Delivery.Principal, m.Delivery.SourceARN = "scheduler.amazonaws.com", arn
+		m.Delivery.SourceARN = arn // and no principal: a schedule acts by its role, and no target's policy is asked
 		wake, err := b.outbox.Send(tx, m.limited(s.doc.Target))
 		if err != nil {
 			return nil, err
