@@ -127,7 +127,8 @@ type Command struct {
 type Nursery interface {
 	// Zygote starts cmd as a zygote that sees mounts, in a confinement of its
 	// own: it runs only the platform's code, and never a function's. It returns
-	// when the zygote can be forked from.
+	// when the zygote can be forked from. errors.ErrUnsupported says that there
+	// are none here: what is started has to be executed.
 	Zygote(ctx context.Context, mounts []Mount, cmd Command) (Zygote, error)
 }
 

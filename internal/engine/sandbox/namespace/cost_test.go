@@ -5,16 +5,18 @@ package namespace
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox/sandboxtest"
 	"golang.org/x/sys/unix"
 )
 
-// These measure what the engine pays for: see the reference in ARCHITECTURE.md. CPU
-// is that of the server and of all children that have ended.
+// These measure what the engine pays for. CPU is that of the server and of all
+// children that have ended.
 
 func cpuTime() int64 {
 	var total int64
@@ -144,6 +146,7 @@ func BenchmarkFork(b *testing.B) {
 	tier := newReservedTier(b, b.TempDir(), -1)
 	z := sandboxtest.NewZygote(b, tier)
 	var charged int64
+	var took []time.Duration
 	for i := 0; b.Loop(); i++ {
 		b.StopTimer()
 		s, err := tier.Open(context.Background(), costSpec(i))
@@ -152,7 +155,9 @@ func BenchmarkFork(b *testing.B) {
 		}
 		g, _ := s.(*box).group.(*group1)
 		b.StartTimer()
+		begin := time.Now()
 		link, _ := fork(b, z, s)
+		took = append(took, time.Since(begin))
 		b.StopTimer()
 		if g != nil {
 			n, _ := new(controls).number(g.dirs["memory"], "memory.usage_in_bytes")
@@ -164,6 +169,9 @@ func BenchmarkFork(b *testing.B) {
 		}
 		b.StartTimer()
 	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2])/1000, "p50-us")
+	b.ReportMetric(float64(took[0])/1000, "min-us")
 	b.ReportMetric(float64(charged)/float64(b.N)/1024, "charged-KiB")
 }
 

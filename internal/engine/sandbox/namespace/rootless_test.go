@@ -181,6 +181,38 @@ func TestRootlessInitGone(t *testing.T) {
 	}
 }
 
+// TestRootlessHasNoZygotes: nobody without root can be outside, with the rights to go
+// inside.
+func TestRootlessHasNoZygotes(t *testing.T) {
+	if asOrdinary(t) {
+		return
+	}
+	z, err := newRootlessTier(t, -1).Zygote(t.Context(), nil, sandbox.Command{Args: []string{"/bin/true"}})
+	if !errors.Is(err, errors.ErrUnsupported) || z != nil {
+		t.Errorf("%v, %v", z, err)
+	}
+}
+
+// TestRootlessFurnishLate furnishes after a Kill, which the init survives.
+func TestRootlessFurnishLate(t *testing.T) {
+	if asOrdinary(t) {
+		return
+	}
+	b := rootlessBox(t, sandbox.Spec{ID: "late", TmpMB: 8, Late: true})
+	if err := b.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Furnish(t.Context(), sandbox.Furnishing{Mounts: []sandbox.Mount{{Source: "/usr", Target: "/var/task"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if b.outer != nil {
+		t.Error("the outer mount namespace is still there")
+	}
+	if got := command(t, b, "/bin/sh", "-c", "ls -d /var/task/bin; touch /x 2>/dev/null && echo wrote"); got != "/var/task/bin" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestForbidden(t *testing.T) {
 	err := forbidden(unix.EPERM)
 	if !errors.Is(err, errForbidden) || !errors.Is(err, unix.EPERM) {

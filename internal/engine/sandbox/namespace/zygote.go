@@ -51,7 +51,9 @@ type zygote struct {
 	base    uint64 // where programs go
 	free    []int  // descriptors that are free in it, the lowest first
 
-	mu   sync.Mutex // held while something is sent
+	mu    sync.Mutex // held while something is sent; guards what is below
+	ended bool       // its number is given away
+
 	done chan struct{}
 }
 
@@ -252,7 +254,7 @@ func (z *zygote) wait() {
 	}
 	z.mu.Lock() // nobody signals a number that is given away
 	reap(z.pid)
-	z.pid = 0
+	z.ended = true
 	z.mu.Unlock()
 	if err := z.giveBack(); err != nil {
 		z.tier.log.Warn("what a zygote had is left", "error", err)
@@ -299,7 +301,7 @@ func (z *zygote) Close() error {
 func (z *zygote) end() {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if z.pid > 0 {
+	if !z.ended {
 		_ = unix.Kill(z.pid, unix.SIGKILL)
 	}
 }

@@ -81,6 +81,9 @@ func (b *box) Start(ctx context.Context, cmd sandbox.Command) (sandbox.Process, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if cmd.From != nil {
+		return nil, fmt.Errorf("process: start: from a zygote: %w", errors.ErrUnsupported)
+	}
 	if len(cmd.Args) == 0 {
 		return nil, errors.New("process: start: no command")
 	}
