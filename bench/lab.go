@@ -65,6 +65,9 @@ func newLab(o options) (*lab, error) {
 		return nil, err
 	}
 	l.report.Machine = l.machine(o.serve)
+	if o.quick {
+		l.report.Machine += ", a quick run that only shows that it works"
+	}
 	return l, nil
 }
 

@@ -16,9 +16,25 @@ import (
 // held is what a server keeps, by kind: what a leak would make grow.
 type held map[string]int
 
-// spare is by how much a server may hold more after a soak than before: its
-// pools breathe, and a leak of one thing for each failure is hundreds.
-const spare = 24
+// A breath is by how much of one kind a server may hold more after a soak than
+// before. Its pools breathe: it keeps as many blanks as were lately taken at
+// once, and says how many; of prepared sandboxes it keeps up to 28 more than at
+// first. A leak of one thing for each failure is more than that.
+type breath struct{ always, eachBlank int }
+
+var breaths = map[string]breath{
+	"processes":   {40, 3},
+	"mounts":      {24, 0},
+	"host mounts": {0, 0},
+	"groups":      {150, 5},
+	"net spaces":  {28, 1},
+	"links":       {28, 1},
+	"loops":       {28, 1},
+	"descriptors": {180, 24},
+	"goroutines":  {24, 8},
+	"sandboxes":   {24, 0},
+	"idle":        {0, 0},
+}
 
 // holdings counts what s keeps now. Other servers on the machine do not count.
 func holdings(s *server) held {
@@ -43,15 +59,17 @@ func holdings(s *server) held {
 		"goroutines":  int(metric(s, "go_goroutines")),
 		"sandboxes":   entries(filepath.Join(s.Data, "sandboxes")),
 		"idle":        int(metric(s, "mayfly_sandboxes_idle")),
+		"blanks":      int(metric(s, "mayfly_blanks_ready") + metric(s, "mayfly_blanks_making")),
 	}
 }
 
-// beyond says of what h has more than before.
+// beyond says of what h has more than before, and more than its pools explain.
 func (h held) beyond(before held) string {
 	var more []string
-	for kind, n := range h {
-		if n > before[kind]+spare && kind != "threads" || kind == "idle" && n > before[kind] { // Go keeps its threads
-			more = append(more, fmt.Sprintf("%s: %d, before %d", kind, n, before[kind]))
+	blanks := max(0, h["blanks"]-before["blanks"])
+	for kind, b := range breaths {
+		if h[kind] > before[kind]+b.always+b.eachBlank*blanks {
+			more = append(more, fmt.Sprintf("%s: %d, before %d", kind, h[kind], before[kind]))
 		}
 	}
 	return strings.Join(more, "; ")
@@ -160,7 +178,7 @@ func entries(dir string) int {
 	return len(list)
 }
 
-// metric is one of the server's own numbers.
+// metric is one of the server's own numbers, the sum of it over its labels.
 func metric(s *server, name string) float64 {
 	r, err := http.Get(s.URL + "/metrics")
 	if err != nil {
@@ -168,11 +186,12 @@ func metric(s *server, name string) float64 {
 	}
 	defer r.Body.Close()
 	text, _ := io.ReadAll(r.Body)
+	sum := 0.0
 	for line := range strings.Lines(string(text)) {
-		if f := strings.Fields(line); len(f) == 2 && f[0] == name {
-			v, _ := strconv.ParseFloat(f[1], 64)
-			return v
+		if rest, ok := strings.CutPrefix(line, name); ok && (rest[0] == ' ' || rest[0] == '{') {
+			v, _ := strconv.ParseFloat(strings.TrimSpace(rest[strings.LastIndexByte(rest, ' '):]), 64)
+			sum += v
 		}
 	}
-	return 0
+	return sum
 }
