@@ -366,6 +366,11 @@ func TestABacklogDelaysNobodyElse(t *testing.T) {
 		r.pump()
 		r.mu.Unlock()
 		rest(time.Second)
+		r.mu.Lock()
+		if n := len(l.known); n > window+50 {
+			r.Errorf("%d events of 3000 are in memory", n)
+		}
+		r.mu.Unlock()
 		at := time.Now()
 		r.accept("g", `{}`)
 		rest(300 * time.Millisecond)
