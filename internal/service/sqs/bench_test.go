@@ -2,12 +2,17 @@ package sqs
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/mayfly-faas/mayfly/internal/wire/wiretest"
 )
 
 // cpu is the process's time on the processor so far.
@@ -129,4 +134,47 @@ func BenchmarkWake(b *testing.B) {
 		sum += (<-got).Sub(sent)
 	}
 	b.ReportMetric(float64(sum.Microseconds())/float64(b.N), "us-after-send")
+}
+
+// BenchmarkHTTPSend is through the wire; the clients' cost is in it.
+func BenchmarkHTTPSend(b *testing.B) {
+	w := newWorld(b)
+	q := w.create("q")
+	base := wiretest.Serve(b, Service(w.Book))
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	body := `{"QueueUrl":"` + w.url(base, q.name) + `","MessageBody":"` + strings.Repeat("x", 1000) + `"}`
+	each(b, 64, func(ctx context.Context) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, base, strings.NewReader(body))
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		r.Header.Set("X-Amz-Target", "AmazonSQS.SendMessage")
+		r.Header.Set("Content-Type", "application/x-amz-json-1.0")
+		answer, err := client.Do(r)
+		if err != nil || answer.StatusCode != 200 {
+			b.Error(answer, err)
+			return
+		}
+		io.Copy(io.Discard, answer.Body)
+		answer.Body.Close()
+	})
+}
+
+// BenchmarkIdle is what a thousand queues cost on which somebody waits.
+func BenchmarkIdle(b *testing.B) {
+	w := newWorld(b)
+	ctx, stop := context.WithCancel(b.Context())
+	var wg sync.WaitGroup
+	for i := range 1000 {
+		q := w.create("q" + strconv.Itoa(i))
+		wg.Go(func() { w.Receive(ctx, q.arn, 10) })
+	}
+	for b.Loop() {
+		before := cpu()
+		time.Sleep(3 * time.Second)
+		b.ReportMetric(float64((cpu()-before).Microseconds())/3e4, "cpu-percent")
+	}
+	stop()
+	wg.Wait()
 }

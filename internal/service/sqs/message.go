@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -147,7 +146,7 @@ func checkName(name string) error {
 		return invalid("The request must contain non-empty message attribute names.")
 	case len(name) > 256:
 		return invalid("Message (user) attribute name must be shorter than 256 Bytes")
-	case strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") != "" || !nameText(name):
+	case !nameText(name):
 		return invalid("Invalid non-alphanumeric character was found in the message attribute name. Can only include alphanumeric characters, hyphens, underscores, or dots.")
 	case name[0] == '.' || name[len(name)-1] == '.' || strings.Contains(name, ".."):
 		return invalid("You cannot start or end the message attribute name with a dot, or have dots in a row.")
@@ -219,9 +218,4 @@ func checkID(id, parameter string) error {
 		return invalidValue(id, parameter, parameter+" can only include alphanumeric and punctuation characters. 1 to 128 in length.")
 	}
 	return nil
-}
-
-// entryID is what the id of an entry of a batch looks like.
-func entryID(id string) bool {
-	return regexp.MustCompile(`\A[a-zA-Z0-9_-]{1,80}\z`).MatchString(id)
 }

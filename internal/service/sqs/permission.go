@@ -89,7 +89,7 @@ func checkGrant(in *AddPermissionRequest) error {
 		return missingParameter("AWSAccountId")
 	case len(in.Actions) == 0:
 		return missingParameter("ActionName")
-	case !entryID(*in.Label):
+	case !plainID(*in.Label):
 		return invalidValue(*in.Label, "Label", "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length.")
 	case len(in.Actions) > 7:
 		return fail(403, "OverLimit", "OverLimit", "%d Actions were found, maximum allowed is 7.", len(in.Actions))

@@ -92,7 +92,7 @@ func checkQueueName(name string, fifo bool) error {
 	switch {
 	case fifo && !suffixed:
 		return invalid("The name of a FIFO queue can only include alphanumeric characters, hyphens, or underscores, must end with .fifo suffix and be 1 to 80 in length.")
-	case !fifo && suffixed, !validName(stem), len(name) > 80:
+	case !fifo && suffixed, !plainID(stem), len(name) > 80:
 		return invalid("Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length")
 	}
 	return nil
@@ -120,10 +120,8 @@ func (a *api) deleteQueue(ctx context.Context, in *DeleteQueueRequest) (*DeleteQ
 		return nil, err
 	}
 	err = a.db.Update(ctx, func(tx store.Tx) error {
-		for _, s := range []string{`DELETE FROM sqs_queue WHERE id = ?`, `DELETE FROM sqs_dedup WHERE queue = ?`} {
-			if _, err := tx.Exec(s, q.id); err != nil {
-				return err
-			}
+		if _, err := tx.Exec(`DELETE FROM sqs_queue WHERE id = ?`, q.id); err != nil {
+			return err
 		}
 		_, err := tx.Exec(`INSERT INTO sqs_deleted (name, at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, q.name, a.ms())
 		return err

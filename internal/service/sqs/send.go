@@ -313,7 +313,7 @@ func checkBatch(n int, kind string, id func(int) *string) error {
 		if p == nil {
 			return missingParameter(kind + "." + strconv.Itoa(i+1) + ".Id")
 		}
-		if !entryID(*p) {
+		if !plainID(*p) {
 			return fail(400, "InvalidBatchEntryId", legacy+"InvalidBatchEntryId",
 				"A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.")
 		}

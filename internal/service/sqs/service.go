@@ -2,7 +2,6 @@ package sqs
 
 import (
 	"net/url"
-	"regexp"
 	"strings"
 
 	"github.com/mayfly-faas/mayfly/internal/wire"
@@ -98,9 +97,15 @@ func (b *Book) url(base, name string) string {
 	return base + "/" + b.account + "/" + name
 }
 
-// names of queues, the suffix .fifo aside.
-func validName(name string) bool {
-	return regexp.MustCompile(`\A[a-zA-Z0-9_-]{1,80}\z`).MatchString(name)
+// plainID tells whether s is 1 to 80 letters, digits, hyphens and underscores,
+// as the names of queues are, the ids of a batch and the labels of permissions.
+func plainID(s string) bool {
+	for _, c := range []byte(s) {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 80
 }
 
 func value0[T any](p *T) (v T) {
