@@ -21,7 +21,7 @@ func checkPayload(p []byte) error {
 		}
 		return refuse(ErrContent, "%s", unparsed(p, at, fmt.Sprintf("Invalid UTF-8 start byte 0x%02x", p[at])))
 	}
-	if json.Valid(p) {
+	if isJSON(p) {
 		return nil
 	}
 	var v json.RawMessage
