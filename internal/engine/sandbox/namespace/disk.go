@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -165,12 +166,10 @@ func (d *disks) giveBack(k *disk) {
 // fails while the disk is mounted anywhere. What the kernel remembers of the device is
 // dropped before, so that it does not come later, and after, so that it is not read.
 func (k *disk) clean(template *os.File) error {
-	only, err := os.OpenFile(k.device, os.O_RDWR|unix.O_EXCL, 0)
-	if err != nil {
+	if err := k.unused(); err != nil {
 		return err
 	}
-	defer only.Close()
-	if err := unix.IoctlSetInt(int(only.Fd()), unix.BLKFLSBUF, 0); err != nil {
+	if err := unix.IoctlSetInt(int(k.loop.Fd()), unix.BLKFLSBUF, 0); err != nil {
 		return err
 	}
 	st, err := k.back.Stat()
@@ -189,7 +188,19 @@ func (k *disk) clean(template *os.File) error {
 	if err := copyData(r, k.back); err != nil {
 		return err
 	}
-	return unix.IoctlSetInt(int(only.Fd()), unix.BLKFLSBUF, 0)
+	return unix.IoctlSetInt(int(k.loop.Fd()), unix.BLKFLSBUF, 0)
+}
+
+// unused fails while the disk is mounted; nobody but us mounts it again.
+func (k *disk) unused() error {
+	// A child that is forked now would keep it in use until it executes something.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	only, err := os.OpenFile(k.device, os.O_RDWR|unix.O_EXCL, 0)
+	if err != nil {
+		return err
+	}
+	return only.Close()
 }
 
 // reopen opens a file anew: seeking moves it.
