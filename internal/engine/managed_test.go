@@ -255,3 +255,20 @@ func managed(b *testing.B, once func(*testing.B, *engine.Engine, *engine.Unit)) 
 		}
 	}
 }
+
+// BenchmarkManagedBurst is a hundred callers of one new function at once, with
+// what an idle machine keeps ready: the time until all have their answers.
+func BenchmarkManagedBurst(b *testing.B) {
+	managed(b, func(b *testing.B, e *engine.Engine, u *engine.Unit) {
+		b.StopTimer()
+		e.Drain(u.Key)
+		e.Expect(u)
+		ready(b, e, 1)
+		b.StartTimer()
+		var wg sync.WaitGroup
+		for range 100 {
+			wg.Go(func() { warm(b, e, u) })
+		}
+		wg.Wait()
+	})
+}
