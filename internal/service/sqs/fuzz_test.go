@@ -1,11 +1,13 @@
 package sqs
 
 import (
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/mayfly-faas/mayfly/internal/store"
+	"github.com/mayfly-faas/mayfly/internal/wire/query"
 )
 
 func FuzzHandle(f *testing.F) {
@@ -117,4 +119,34 @@ func TestQueryPlans(t *testing.T) {
 			t.Errorf("%s:\n%s", query, got)
 		}
 	}
+}
+
+// Whatever a form says, the answer is no fault of ours.
+func FuzzForm(f *testing.F) {
+	for _, seed := range []string{
+		"Action=SendMessage&QueueUrl=http://h/000000000000/q&MessageBody=x&MessageAttribute.1.Name=a&MessageAttribute.1.Value.DataType=String&MessageAttribute.1.Value.StringValue=v",
+		"Action=SendMessageBatch&QueueUrl=http://h/000000000000/q&SendMessageBatchRequestEntry.1.Id=a&SendMessageBatchRequestEntry.1.MessageBody=x",
+		"Action=CreateQueue&QueueName=q&Attribute.1.Name=DelaySeconds&Attribute.1.Value=1&Tag.1.Key=k&Tag.1.Value=v",
+		"Action=ReceiveMessage&QueueUrl=http://h/000000000000/q&AttributeName.1=All&MaxNumberOfMessages=10",
+		"Action=DeleteMessageBatch&QueueUrl=http://h/000000000000/q&DeleteMessageBatchRequestEntry.1.Id=a&DeleteMessageBatchRequestEntry.1.ReceiptHandle=x",
+		"Action=AddPermission&QueueUrl=http://h/000000000000/q&Label=l&AWSAccountId.1=111111111111&ActionName.1=SendMessage",
+	} {
+		f.Add(seed)
+	}
+	w := newWorld(f)
+	w.create("q")
+	s := Service(w.Book)
+	h := query.Protocol{}.Handler(s, nil)
+	f.Fuzz(func(t *testing.T, form string) {
+		if strings.Contains(form, "WaitTime") { // it would
+			return
+		}
+		r := httptest.NewRequest("POST", "/", strings.NewReader(form))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		a := httptest.NewRecorder()
+		h.ServeHTTP(a, r)
+		if a.Code >= 500 {
+			t.Errorf("%q: %d %s", form, a.Code, a.Body)
+		}
+	})
 }
