@@ -20,6 +20,8 @@ import (
 
 	"github.com/mayfly-faas/mayfly/internal/engine"
 	"github.com/mayfly-faas/mayfly/internal/function"
+	"github.com/mayfly-faas/mayfly/internal/service/lambda"
+	"github.com/mayfly-faas/mayfly/internal/wire"
 	"github.com/mayfly-faas/mayfly/internal/wire/sigv4"
 )
 
@@ -124,7 +126,7 @@ func benchApp(b *testing.B, logging bool) *App {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	a.server.Handler = a.front()
+	a.server.Handler = wire.Front{Services: []wire.Service{lambda.Service(a.functions)}, Gate: a.gate}.Handler()
 	return a
 }
 
