@@ -85,6 +85,18 @@ func newClient(host string, sign *signer, conn io.ReadWriteCloser) *client {
 
 func (c *client) close() { c.conn.Close() }
 
+// again connects once more, to the same host.
+func (c *client) again() error {
+	conn, err := net.Dial("tcp", c.host)
+	if err != nil {
+		return err
+	}
+	c.conn.Close()
+	c.conn = conn
+	c.in.Reset(conn)
+	return nil
+}
+
 // An answer is a response; Body lasts until the client's next request.
 type answer struct {
 	Status        int

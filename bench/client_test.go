@@ -117,6 +117,34 @@ func TestClientReads(t *testing.T) {
 	}
 }
 
+// TestClientComesBack: a server may close a connection that is not in use.
+func TestClientComesBack(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		io.WriteString(w, "{}")
+	}))
+	defer s.Close()
+	host := strings.TrimPrefix(s.URL, "http://")
+	c, err := dial(host, newSigner("AKID", "secret", "us-east-1", "lambda"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	to := invoke(host, "f", "", nil)
+	if _, err := c.mustAnswer(to, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.mustAnswer(to, nil); !closedMeanwhile(err) {
+		t.Fatalf("on a closed connection: %v", err)
+	}
+	if err := c.again(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.mustAnswer(to, nil); err != nil || string(got) != "{}" {
+		t.Errorf("after connecting again: %s, %v", got, err)
+	}
+}
+
 // TestClientAllocatesNothing: what a request costs here is taken from what is
 // measured.
 func TestClientAllocatesNothing(t *testing.T) {

@@ -1,5 +1,5 @@
 // A plain server in Node.js. It answers what it is sent.
-require('http').createServer((request, response) => {
+const server = require('http').createServer((request, response) => {
   const parts = []
   request.on('data', (part) => parts.push(part))
   request.on('end', () => {
@@ -7,4 +7,6 @@ require('http').createServer((request, response) => {
     response.writeHead(200, { 'Content-Length': body.length })
     response.end(body)
   })
-}).listen(+process.argv[2], '127.0.0.1', 512)
+})
+server.keepAliveTimeout = 0 // callers keep their connections while others have their turn
+server.listen(+process.argv[2], '127.0.0.1', 512)
