@@ -1,13 +1,25 @@
 package pool
 
-import "context"
+import (
+	"context"
+	"maps"
+	"time"
+)
+
+// stragglers is how long after a Drain a Take of the same key may still come,
+// from who had decided on it before.
+const stragglers = time.Minute
 
 // Drain ends all instances of a class: idle ones and needless starts now, the
-// others when they come back. A later Take of the same key starts anew.
+// others when they come back. A Take that comes too late to know is served, by
+// a new instance; that is ended, too, when it comes back.
 func (p *Pool) Drain(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.pasts, key)
+	now := time.Now()
+	maps.DeleteFunc(p.drained, func(_ string, at time.Time) bool { return now.Sub(at) >= stragglers })
+	p.drained[key] = now
 	sh := p.shelves[key]
 	if sh == nil {
 		return

@@ -93,6 +93,7 @@ type Pool struct {
 	mu      sync.Mutex // guards what follows, and all shelves, pasts and slots
 	shelves map[string]*shelf
 	pasts   map[string]*past
+	drained map[string]time.Time // when, of the keys that were drained lately
 	slots   map[*Slot]bool  // all that are not closed yet
 	active  map[*start]bool // starts at work
 	line    line            // of shelves that want something, in the order of their turns
@@ -133,7 +134,7 @@ type Slot struct {
 func New(c Config) *Pool {
 	return &Pool{
 		c: c.withDefaults(), epoch: time.Now(), stop: make(chan struct{}), quiet: make(chan struct{}),
-		shelves: map[string]*shelf{}, pasts: map[string]*past{}, slots: map[*Slot]bool{}, active: map[*start]bool{},
+		shelves: map[string]*shelf{}, pasts: map[string]*past{}, drained: map[string]time.Time{}, slots: map[*Slot]bool{}, active: map[*start]bool{},
 	}
 }
 

@@ -399,8 +399,15 @@ func TestDrain(t *testing.T) {
 		w.p.Give(busy)
 		w.p.Give(fresh)
 		synctest.Wait()
-		if busy.Instance.(*thing).Alive() || !fresh.Instance.(*thing).Alive() {
-			t.Error("the wrong one was ended")
+		if busy.Instance.(*thing).Alive() || fresh.Instance.(*thing).Alive() || w.look().living != 1 {
+			t.Error("an instance outlives its class, or another's was ended")
+		}
+		time.Sleep(stragglers)
+		again := w.take("k")
+		w.p.Give(again)
+		synctest.Wait()
+		if !again.Instance.(*thing).Alive() {
+			t.Error("a key cannot be used again")
 		}
 	})
 }

@@ -53,7 +53,8 @@ type result struct {
 func (p *Pool) shelf(c Class) *shelf {
 	sh := p.shelves[c.Key]
 	if sh == nil {
-		sh = &shelf{class: c, past: p.remember(c.Key), index: -1}
+		at, drained := p.drained[c.Key]
+		sh = &shelf{class: c, past: p.remember(c.Key), index: -1, gone: drained && time.Since(at) < stragglers}
 		p.shelves[c.Key] = sh
 	}
 	return sh
