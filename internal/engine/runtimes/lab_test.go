@@ -253,18 +253,12 @@ func (l *lab) fork(b Blank) {
 // link makes a link, and returns the process's end of it.
 func (l *lab) link() *os.File {
 	l.t.Helper()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	ours := os.NewFile(uintptr(fds[0]), "link")
-	defer ours.Close()
-	conn, err := net.FileConn(ours)
+	conn, theirs, err := sandbox.NewLink()
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	l.api.Attach(conn)
-	return os.NewFile(uintptr(fds[1]), "link")
+	return theirs
 }
 
 // exec executes a command line, and closes files.

@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
@@ -93,14 +93,15 @@ func testFurnishFails(t *testing.T, tier sandbox.Tier) {
 // testFiles gives files to a command.
 func testFiles(t *testing.T, tier sandbox.Tier) {
 	b := open(t, tier, spec())
-	var ours, theirs []*os.File
+	var ours []net.Conn
+	var theirs []*os.File
 	for range 3 {
-		pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+		c, f, err := sandbox.NewLink()
 		if err != nil {
 			t.Fatal(err)
 		}
-		ours, theirs = append(ours, os.NewFile(uintptr(pair[0]), "ours")), append(theirs, os.NewFile(uintptr(pair[1]), "theirs"))
-		defer ours[len(ours)-1].Close()
+		ours, theirs = append(ours, c), append(theirs, f)
+		defer c.Close()
 	}
 	out := newText()
 	p, err := b.Start(t.Context(), sandbox.Command{Args: []string{"/usr/bin/python3", "-I", "-S", "-c", `
