@@ -94,14 +94,14 @@ type Pool struct {
 	shelves map[string]*shelf
 	pasts   map[string]*past
 	drained map[string]time.Time // when, of the keys that were drained lately
-	slots   map[*Slot]bool  // all that are not closed yet
-	active  map[*start]bool // starts at work
-	line    line            // of shelves that want something, in the order of their turns
-	ranks   ranks           // of shelves with something idle
-	memory  int             // MB of slots and active starts
-	leaving int             // of it, MB of slots that are ending
-	short   *shelf          // the first in line that there was no memory for; nil for none
-	claim   *shelf          // for which memory is kept; nil for none
+	slots   map[*Slot]bool       // all that are not closed yet
+	active  map[*start]bool      // starts at work
+	line    line                 // of shelves that want something, in the order of their turns
+	ranks   ranks                // of shelves with something idle
+	memory  int                  // MB of slots and active starts
+	leaving int                  // of it, MB of slots that are ending
+	short   *shelf               // the first in line that there was no memory for; nil for none
+	claim   *shelf               // for which memory is kept; nil for none
 	closed  bool
 }
 
