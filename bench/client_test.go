@@ -82,7 +82,7 @@ func TestClientReads(t *testing.T) {
 			w.Header().Set("X-Amz-Log-Result", "bG9n")
 			io.WriteString(w, "{}")
 		case "refused":
-			http.Error(w, "no", 429)
+			http.Error(w, "no", http.StatusTooManyRequests)
 		case "nothing":
 			w.WriteHeader(204)
 		default:

@@ -51,7 +51,7 @@ type door struct {
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	id := uuid.NewString()
-	ctx := WithBaseURL(WithRequestID(r.Context(), id), baseURL(r))
+	ctx := context.Context(&known{Context: r.Context(), id: id, r: r})
 	if trace := r.Header.Get("X-Amzn-Trace-Id"); trace != "" {
 		ctx = WithTrace(ctx, trace)
 	}

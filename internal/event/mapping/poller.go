@@ -34,7 +34,6 @@ type poller struct {
 	done   chan struct{} // closed after the last batch
 	under  sync.WaitGroup
 
-	fifo bool
 	left []source.Record // received, and did not fit into the last batch
 
 	mu       sync.Mutex // guards what follows
