@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -101,7 +102,7 @@ func (c *client) unreachable(ctx context.Context, err error) error {
 	return f
 }
 
-// refused reads an error answer of any of the JSON protocols.
+// refused reads an error answer of any of the protocols.
 func (c *client) refused(answer *http.Response, body []byte) error {
 	var e struct {
 		Type    string `json:"__type"`
@@ -110,8 +111,11 @@ func (c *client) refused(answer *http.Response, body []byte) error {
 		Upper   string `json:"Message"`
 		Payload string `json:"error"`
 	}
-	if json.Unmarshal(body, &e) != nil {
+	if x := (xmlError{}); json.Unmarshal(body, &e) != nil {
 		e.Lower = strings.TrimSpace(string(body))
+		if xml.Unmarshal(body, &x) == nil {
+			e.Code, e.Lower = x.Code, x.Message
+		}
 	}
 	code, _, _ := strings.Cut(first(answer.Header.Get("X-Amzn-Errortype"), e.Type, e.Code), ":")
 	code = code[strings.LastIndexByte(code, '#')+1:]

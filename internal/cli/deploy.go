@@ -49,10 +49,11 @@ type deployment struct {
 	want manifest
 	code *archive
 	sha  string // of the code, as the API writes it
+	did  []did  // of triggers
 }
 
 func (p *program) deployCommand() *cobra.Command {
-	d := &deployment{program: p}
+	d := &deployment{program: p, did: []did{}}
 	var flags manifest
 	c := &cobra.Command{
 		Use: "deploy [DIR]", Short: "Create or update a function from a folder", Args: args(0, 1, "at most one folder"),
@@ -60,6 +61,23 @@ func (p *program) deployCommand() *cobra.Command {
 one that is there. mayfly.json in the folder says what the function is; flags
 win over it. What neither mentions is the default for a new function, and stays
 as it is for one that is there. .mayflyignore names what is not deployed.
+
+mayfly.json may also have "triggers", what invokes the function: queues (sqs),
+topics (sns), patterns on event buses (bus) and schedules. What a trigger needs
+is made if it is missing. A trigger that is gone from the list is removed if
+deploy made it; queues, topics and buses stay. "async" says what becomes of
+asynchronous invocations:
+
+    {
+      "name": "orders", "runtime": "python3.12", "handler": "app.handler",
+      "triggers": [
+        {"sqs": "orders", "batch": 10, "report": true, "dead_letter": "orders-dead", "retries": 4},
+        {"sns": "news", "filter": {"kind": ["order"]}},
+        {"bus": "default", "pattern": {"source": ["shop"]}, "retries": 3},
+        {"schedule": "cron(0 8 ? * MON-FRI *)", "timezone": "Europe/Berlin", "input": {"kind": "daily"}}
+      ],
+      "async": {"retries": 1, "max_age": 3600, "on_failure": "orders-failed"}
+    }
 
 Deploying the same content again changes nothing.`,
 		Example: `  mayfly deploy
@@ -148,11 +166,31 @@ func (d *deployment) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := d.tell(done, have); err != nil {
+	err = d.triggers(ctx, have)
+	if err != nil && d.json {
+		return err
+	}
+	if err := firstError(d.tell(done, have), err); err != nil { // also what was done before it failed
 		return err
 	}
 	d.warn(ctx, have.Runtime)
 	return nil
+}
+
+// triggers makes the function's triggers what the manifest says of them.
+func (d *deployment) triggers(ctx context.Context, f functionConfig) error {
+	said := func(a did) {
+		d.did = append(d.did, a)
+	}
+	if d.want.triggers != nil {
+		if err := attach(ctx, d.api, f, d.want.triggers, said); err != nil {
+			return err
+		}
+	}
+	if d.want.Async == nil {
+		return nil
+	}
+	return (&attacher{api: d.api, f: f, said: said}).attachAsync(ctx, *d.want.Async)
 }
 
 // warn tells that the server has no interpreter for the function, which would
@@ -325,12 +363,16 @@ func (d *deployment) tell(done string, f functionConfig) error {
 		return d.printJSON(d.out, map[string]any{
 			"action": done, "name": f.FunctionName, "arn": f.FunctionArn, "runtime": f.Runtime, "handler": f.Handler, "version": f.Version,
 			"code_sha256": f.CodeSha256, "code_size": f.CodeSize, "files": d.code.files, "memory": f.MemorySize, "timeout": f.Timeout,
+			"triggers": d.did,
 		})
 	}
 	fmt.Fprintf(d.out, "%s %s\n", d.paint(green, done), d.paint(bold, f.FunctionName))
 	fmt.Fprintf(d.out, "  arn      %s\n", f.FunctionArn)
 	fmt.Fprintf(d.out, "  runtime  %s, %s, %d MB, %d s\n", f.Runtime, f.Handler, f.MemorySize, f.Timeout)
 	fmt.Fprintf(d.out, "  code     %s in %s, sha256 %s\n", size(f.CodeSize), plural(d.code.files, "file"), f.CodeSha256)
+	for _, a := range d.did {
+		fmt.Fprintf(d.out, "  %-9s %s\n", a.Action, a.What)
+	}
 	event := ""
 	if name := filepath.Join(d.dir, "event.json"); exists(name) {
 		event = " --event " + quote(name)

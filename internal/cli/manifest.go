@@ -31,6 +31,18 @@ type manifest struct {
 	Layers       []string          `json:"layers,omitempty"`            // ARNs of versions
 	Architecture string            `json:"architecture,omitempty"`      // x86_64, arm64
 	Storage      *int              `json:"ephemeral_storage,omitempty"` // MB of /tmp
+	Async        *asynchrony       `json:"async,omitempty"`
+	Triggers     []json.RawMessage `json:"triggers,omitempty"`
+
+	triggers []trigger // what Triggers say; nil when there is no such member
+}
+
+// An asynchrony is what becomes of asynchronous invocations.
+type asynchrony struct {
+	Retries   *int   `json:"retries,omitempty"`
+	MaxAge    *int   `json:"max_age,omitempty"` // seconds
+	OnSuccess string `json:"on_success,omitempty"`
+	OnFailure string `json:"on_failure,omitempty"`
 }
 
 // readManifest reads a folder's mayfly.json; one that is not there is empty.
@@ -45,6 +57,9 @@ func readManifest(dir string) (m manifest, err error) {
 	}
 	if err := parseManifest(b, &m); err != nil {
 		return m, usage("%s: %v", name, err).next("its members are %s", strings.Join(manifestMembers(), ", "))
+	}
+	if m.triggers, err = parseTriggers(b, m.Triggers); err != nil {
+		return m, usage("%s: %v", name, err).next("docs/events/README.md has an example of each trigger")
 	}
 	return m, nil
 }
@@ -80,8 +95,9 @@ func line(b []byte, offset int64) int {
 // manifestMembers are the names that mayfly.json knows.
 func manifestMembers() (names []string) {
 	for f := range reflect.TypeFor[manifest]().Fields() {
-		n, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		names = append(names, n)
+		if n, _, _ := strings.Cut(f.Tag.Get("json"), ","); n != "" {
+			names = append(names, n)
+		}
 	}
 	return names
 }
