@@ -174,7 +174,8 @@ func (a *attacher) attachAsync(ctx context.Context, want asynchrony) error {
 	if have.DestinationConfig != nil {
 		maps.Copy(ends, *have.DestinationConfig)
 	}
-	for name, to := range map[string]string{"OnSuccess": want.OnSuccess, "OnFailure": want.OnFailure} {
+	for _, end := range [][2]string{{"OnSuccess", want.OnSuccess}, {"OnFailure", want.OnFailure}} {
+		name, to := end[0], end[1]
 		if to == "" {
 			continue
 		}

@@ -163,14 +163,18 @@ func triggerOffsets(b []byte) (at []int64) {
 			err = d.Decode(&skip)
 			continue
 		}
-		_, err = d.Token() // the bracket
+		list := []int64{}
+		if open, _ := d.Token(); open != json.Delim('[') {
+			continue // null
+		}
 		for err == nil && d.More() {
 			start := d.InputOffset()
-			start += int64(bytes.IndexByte(b[start:], '{'))
-			at = append(at, start)
+			start += int64(len(b[start:]) - len(bytes.TrimLeft(b[start:], ", \t\r\n")))
+			list = append(list, start)
 			err = d.Decode(&skip)
 		}
-		break
+		_, err = d.Token() // the other bracket
+		at = list          // of several lists the last counts
 	}
 	return at
 }
