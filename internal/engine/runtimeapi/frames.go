@@ -103,12 +103,12 @@ func empty(n int64) error {
 
 // next is the runtime asking for another invocation.
 func (l *link) next() error {
-	again, refused := l.run.next(l)
+	t, refused := l.run.next(l)
 	if refused != nil {
 		return refused
 	}
-	if again != nil {
-		return errFrame // it has one already: nothing is lost on a link
+	if t != nil {
+		l.deliver(t)
 	}
 	return nil
 }
@@ -325,3 +325,6 @@ func (l *link) deliver(t *turn) {
 		l.conn.Close()
 	}
 }
+
+// cut ends the link.
+func (l *link) cut() { l.conn.Close() }

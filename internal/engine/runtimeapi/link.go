@@ -93,10 +93,11 @@ func (s *Server) Assign(env map[string]string) error {
 func (r *run) attach(l *link) {
 	r.mu.Lock()
 	old := r.link
-	r.link, r.asking = l, nil
+	r.link = l
 	r.mu.Unlock()
 	if old != nil {
-		old.conn.Close()
+		r.leave(old)
+		old.cut()
 	}
 }
 

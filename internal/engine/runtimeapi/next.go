@@ -8,27 +8,38 @@ import (
 // serveNext is GET /runtime/invocation/next. It blocks until there is one.
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html#runtimes-api-next
 func (r *run) serveNext(w http.ResponseWriter, req *http.Request) {
-	again, err := r.next(nil)
+	a := make(waiting, 1)
+	t, err := r.next(a)
 	if err != nil {
 		write(w, err)
 		return
 	}
-	if again != nil {
-		deliver(w, again)
-		return
+	if t == nil {
+		t = r.await(a, req.Context().Done())
 	}
-	select {
-	case t := <-r.given:
-		if r.run(t) {
-			deliver(w, t)
-			return
-		}
-		// It ended between Begin and here, so the runtime is being reset.
-		panic(http.ErrAbortHandler)
-	case <-req.Context().Done():
-	case <-r.over:
+	if t == nil {
 		panic(http.ErrAbortHandler) // no answer, but the end of the connection
 	}
+	deliver(w, t)
+}
+
+// A waiting is an asker that waits in a goroutine of its own.
+type waiting chan *turn
+
+func (w waiting) deliver(t *turn) { w <- t }
+
+func (waiting) cut() {} // it sees that the run is over
+
+// await is what a gets; nil when the run or who asks ends first.
+func (r *run) await(a waiting, gone <-chan struct{}) *turn {
+	select {
+	case t := <-a:
+		return t
+	case <-gone:
+	case <-r.over:
+	}
+	r.leave(a)
+	return nil
 }
 
 // deliver writes t for the runtime. A runtime that is not there any more will

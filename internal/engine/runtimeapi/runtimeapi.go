@@ -98,10 +98,7 @@ func (s *Server) replace(r *run) {
 	old := s.run
 	s.run = r
 	s.mu.Unlock()
-	close(old.over)
-	if l := old.linked(); l != nil {
-		l.conn.Close()
-	}
+	old.finish()
 }
 
 // enter counts one more request, and returns the run that it belongs to; nil

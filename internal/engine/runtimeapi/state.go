@@ -2,6 +2,7 @@ package runtimeapi
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -46,13 +47,13 @@ type run struct {
 	over    chan struct{} // closed when the run is
 	started chan struct{} // closed when the first invocation is asked for, or initFailure is there
 	blank   chan struct{} // closed when the runtime waits for an assignment
-	given   chan *turn    // to a request for the next invocation that waits
 
 	mu          sync.Mutex // guards what follows
 	state       state
-	turn        *turn // the current one; nil between invocations
-	link        *link // nil for none
-	asking      *link // link, while the runtime waits on it for an invocation
+	turn        *turn   // the current one; nil between invocations
+	pending     *turn   // turn, until the runtime comes for it
+	askers      []asker // where the runtime waits for an invocation, the newest last
+	link        *link   // nil for none
 	initFailure *Failure
 }
 
@@ -65,11 +66,14 @@ type turn struct {
 	link   *link // the one that brought it; nil for HTTP
 }
 
+// An asker is a request for the next invocation that waits for one.
+type asker interface {
+	deliver(t *turn) // answers it; whoever calls has taken it from the askers first
+	cut()            // ends it without an answer, and may be called at any time
+}
+
 func newRun(s state) *run {
-	return &run{
-		over: make(chan struct{}), started: make(chan struct{}), blank: make(chan struct{}),
-		given: make(chan *turn, 1), state: s,
-	}
+	return &run{over: make(chan struct{}), started: make(chan struct{}), blank: make(chan struct{}), state: s}
 }
 
 func (r *run) begin(c *Call) <-chan struct{} {
@@ -78,33 +82,37 @@ func (r *run) begin(c *Call) <-chan struct{} {
 	if c.Limit == 0 {
 		t.sink.left = 1<<63 - 1
 	}
-	r.mu.Lock()
-	r.turn = t
-	if r.asking != nil {
-		t.link, r.asking = r.asking, nil
-		r.state = running
-	}
-	r.mu.Unlock()
-	if t.link != nil {
-		t.link.deliver(t)
-		return t.done
-	}
-	select {
-	case r.given <- t:
-	default:
-		panic("runtimeapi: Begin before End")
+	if a := r.place(t); a != nil {
+		a.deliver(t)
 	}
 	return t.done
+}
+
+// place makes t the current turn. It returns where the runtime waits for it; nil
+// when the runtime is still to come.
+func (r *run) place(t *turn) asker {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pending != nil {
+		panic("runtimeapi: Begin before End")
+	}
+	r.turn = t
+	n := len(r.askers) - 1
+	if n < 0 || r.state != ready {
+		r.pending = t
+		return nil
+	}
+	a := r.askers[n] // where there are many, the others may have been given up
+	r.askers[n], r.askers = nil, r.askers[:n]
+	t.link, _ = a.(*link)
+	r.state = running
+	return a
 }
 
 func (r *run) end() Result {
 	r.mu.Lock()
 	t := r.turn
-	r.turn = nil
-	select {
-	case <-r.given: // the runtime never came for it
-	default:
-	}
+	r.turn, r.pending = nil, nil
 	r.mu.Unlock()
 	if t == nil {
 		return Result{}
@@ -116,10 +124,11 @@ func (r *run) end() Result {
 	return t.result
 }
 
-// next is the runtime asking for an invocation: its first, or after an answer;
-// on l, unless that is nil. When one runs already the runtime gets it again: the
-// connection that brought it the first time may have been lost.
-func (r *run) next(l *link) (again *turn, err *refusal) {
+// next is the runtime asking for an invocation: its first, or after an answer.
+// It returns the one to be delivered; nil when a has become one of the askers, or
+// was cut. When one runs already the runtime gets it again: the connection that
+// brought it the first time may have been lost. But nothing is lost on a link.
+func (r *run) next(a asker) (*turn, *refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch r.state {
@@ -131,6 +140,9 @@ func (r *run) next(l *link) (again *turn, err *refusal) {
 		}
 	case ready:
 	case running:
+		if _, linked := a.(*link); linked && r.turn != nil {
+			return nil, refuse(running, ready)
+		}
 		if r.turn != nil {
 			return r.turn, nil
 		}
@@ -138,21 +150,51 @@ func (r *run) next(l *link) (again *turn, err *refusal) {
 		return nil, refuse(r.state, ready)
 	}
 	r.state = ready
-	if l != nil && l == r.link {
-		r.asking = l
-	}
-	return nil, nil
+	return r.ask(a), nil
 }
 
-// run marks t as being with the runtime, unless it is over already.
-func (r *run) run(t *turn) bool {
+// ask makes a an asker, unless there is something for it already. r.mu is held.
+func (r *run) ask(a asker) *turn {
+	if l, linked := a.(*link); linked && l != r.link {
+		return nil // another has taken its place
+	}
+	if t := r.pending; t != nil {
+		r.pending, r.state = nil, running
+		t.link, _ = a.(*link)
+		return t
+	}
+	select {
+	case <-r.over:
+		a.cut()
+	default:
+		r.askers = append(r.askers, a)
+	}
+	return nil
+}
+
+// leave makes a an asker no more; false when it was none.
+func (r *run) leave(a asker) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.turn != t || r.state != ready {
-		return false
+	i := slices.Index(r.askers, a)
+	if i >= 0 {
+		r.askers = slices.Delete(r.askers, i, i+1)
 	}
-	r.state = running
-	return true
+	return i >= 0
+}
+
+// finish ends the run: nobody waits any more.
+func (r *run) finish() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	close(r.over)
+	for _, a := range r.askers {
+		a.cut()
+	}
+	r.askers = nil
+	if r.link != nil {
+		r.link.cut()
+	}
 }
 
 // answer begins the answer, or the error, to the invocation called id.
