@@ -26,6 +26,7 @@ const heapFloor = 48 << 20
 // Run serves until ctx ends, then lets what runs finish and closes everything.
 func Run(ctx context.Context, o cli.ServeOptions) error {
 	start := time.Now()
+	useProcessors()
 	floor := make([]byte, heapFloor)
 	defer runtime.KeepAlive(floor)
 	listener, err := net.Listen("tcp", o.Listen)
@@ -96,4 +97,15 @@ func (a *App) writeEndpoint(url string) error {
 		return err
 	}
 	return os.Rename(tmp.Name(), name)
+}
+
+// useProcessors lets one more goroutine run than there are processors, unless
+// the environment says how many. A commit waits for the disk in a system call,
+// and until the Go scheduler notices, that holds what a processor's worth of
+// goroutines would run on: with two processors it halved the rate of durable
+// writes.
+func useProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
 }
