@@ -34,7 +34,8 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/conformance"
 
 # What a broken constraint answers, by service.
 VALIDATION = {"lambda": "ValidationException", "logs": "InvalidParameterException",
-              "iam": "ValidationError", "sts": "ValidationError"}
+              "iam": "ValidationError", "sts": "ValidationError", "sqs": "InvalidParameterValue", "sns": "ValidationError",
+              "events": "ValidationException", "scheduler": "ValidationException"}
 
 failures = []
 unsent = []  # broken requests that the client cannot even put on the wire
@@ -356,16 +357,20 @@ def break_all(s, ops):
 def served(title):
     """Reads the operations that docs/coverage.md says are served."""
     text = open(os.path.join(HERE, "..", "..", "docs", "coverage.md")).read()
-    m = re.search(rf"^## {re.escape(title)}\b.*?(?=^## |\Z)", text, re.M | re.S)
+    m = re.search(rf"^## {re.escape(title)}$.*?(?=^## |\Z)", text, re.M | re.S)
     return re.findall(r"^\| (\w+) \| served", m.group(0), re.M) if m else []
 
 
 if __name__ == "__main__":
     from scenario import run_scenarios
-    services = {n: Service(n) for n in ("lambda", "logs", "iam", "sts")}
+    from scenario_events import run_event_scenarios
+    titles = {"lambda": "AWS Lambda", "logs": "Amazon CloudWatch Logs", "iam": "AWS IAM", "sts": "AWS STS", "sqs": "Amazon SQS",
+              "sns": "Amazon SNS", "events": "Amazon EventBridge", "scheduler": "Amazon EventBridge Scheduler"}
+    services = {n: Service(n) for n in titles}
     run_scenarios(services)
+    run_event_scenarios(services)
     total = 0
-    for name, title in (("lambda", "AWS Lambda"), ("logs", "Amazon CloudWatch Logs"), ("iam", "AWS IAM"), ("sts", "AWS STS")):
+    for name, title in titles.items():
         s, ops = services[name], served(title)
         if not ops:
             fail(name, "docs/coverage.md names no served operation")
