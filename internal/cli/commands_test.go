@@ -329,7 +329,7 @@ func TestUsage(t *testing.T) {
 func TestRuntimes(t *testing.T) {
 	s := (&fake{t: t}).serve()
 	s.run(0, "runtimes")
-	s.wantOut("python3.12", "3.12.1", "/usr/bin/python3.12", "Not here:", "nodejs22.x: install Node 22", "ruby3.4, java21: not yet")
+	s.wantOut("python3.12", "3.12.1", "/usr/bin/python3.12", "SnapStart is accepted", "Not here:", "nodejs22.x: install Node 22", "ruby3.4, java21: not yet")
 	s.run(0, "runtimes", "--json")
 	s.wantOut(`"available": true`)
 }

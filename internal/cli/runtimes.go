@@ -63,10 +63,15 @@ func (p *program) printRuntimes(list []runtimeStatus) error {
 	if err := p.table("RUNTIME VERSION INTERPRETER", have); err != nil {
 		return err
 	}
-	p.printAdvice("Notes:", noted)
+	if p.printAdvice("Notes:", noted); len(have) > 0 {
+		fmt.Fprintf(p.out, "\n%s\n", snapStart)
+	}
 	p.printAdvice("Not here:", missing)
 	return nil
 }
+
+// snapStart says what becomes of a function's SnapStart.
+const snapStart = "SnapStart is accepted, and nothing is restored: a cold start takes an interpreter that has been started already."
 
 func (p *program) printAdvice(heading string, list []runtimeStatus) {
 	if len(list) > 0 {
