@@ -1,0 +1,38 @@
+package app
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/mayfly-faas/mayfly/internal/event/async"
+)
+
+// eventMetrics reads the counts of what carries events when asked.
+type eventMetrics struct{ app *App }
+
+func (m eventMetrics) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(m, ch) }
+
+func (m eventMetrics) Collect(ch chan<- prometheus.Metric) {
+	e := &m.app.events
+	for _, s := range e.async.Stats() {
+		collectAsync(ch, s)
+	}
+	count := func(name, help string, v int64) {
+		ch <- prometheus.MustNewConstMetric(desc(name, help), prometheus.CounterValue, float64(v))
+	}
+	count("rule_events_dropped_total", "Events of rules that were given up without a dead-letter queue.", e.buses.Dropped())
+	count("schedule_events_dropped_total", "Events of schedules that were given up without a dead-letter queue.", e.schedules.Dropped())
+}
+
+// collectAsync tells of the asynchronous events of one function.
+func collectAsync(ch chan<- prometheus.Metric, s async.Stats) {
+	send := func(name, help string, kind prometheus.ValueType, v float64) {
+		d := prometheus.NewDesc("mayfly_async_"+name, help, []string{"function"}, nil)
+		ch <- prometheus.MustNewConstMetric(d, kind, v, s.Function)
+	}
+	send("events_total", "Asynchronous events that were accepted.", prometheus.CounterValue, float64(s.Received))
+	send("events_dropped_total", "Asynchronous events that neither succeeded nor were sent on.", prometheus.CounterValue, float64(s.Dropped))
+	send("events_looped_total", "Asynchronous events that were stopped as part of a loop.", prometheus.CounterValue, float64(s.Looped))
+	send("events_unsent_total", "Records that could not be sent to a destination or a dead-letter queue.", prometheus.CounterValue, float64(s.Unsent))
+	send("events_waiting", "Asynchronous events that wait or run now.", prometheus.GaugeValue, float64(s.Depth))
+	send("events_oldest_seconds", "Age of the oldest asynchronous event in memory.", prometheus.GaugeValue, s.Oldest.Seconds())
+}
