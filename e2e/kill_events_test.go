@@ -135,7 +135,9 @@ func (w *witnessed) underLoad(t *testing.T, s *server, urls map[string]string, f
 	var wg sync.WaitGroup
 	work := []func(context.Context, *clients, map[string]string) bool{w.sendAsync, w.sendAsync, w.sendPlain, w.sendBus}
 	for lane := range lanes {
-		work = append(work, func(ctx context.Context, c *clients, urls map[string]string) bool { return w.sendOrdered(ctx, c, urls, lane) })
+		work = append(work, func(ctx context.Context, c *clients, urls map[string]string) bool {
+			return w.sendOrdered(ctx, c, urls, lane)
+		})
 	}
 	for _, send := range work {
 		wg.Go(func() {

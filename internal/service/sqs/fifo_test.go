@@ -73,6 +73,28 @@ func TestGroupComesBackWhole(t *testing.T) {
 	})
 }
 
+// TestWaitingReceiverAfterRestart is a queue at which nothing happens but that
+// time passes.
+func TestWaitingReceiverAfterRestart(t *testing.T) {
+	for _, name := range []string{"q", "q.fifo"} {
+		virtual(t, func(t *testing.T, w *world) {
+			q := w.create(name)
+			d := draft{body: "late"}
+			if q.fifo {
+				d = fifo("g", "d", "late")
+			}
+			w.push(q, d)
+			w.pull(q, 1)
+			w.again()
+			q = w.queue(name)
+			ms, err := w.receive(t.Context(), q, 1, time.Minute, time.Hour)
+			if err != nil || bodies(ms) != "late" {
+				t.Errorf("%s: received %q, %v", name, bodies(ms), err)
+			}
+		})
+	}
+}
+
 func TestDuplicates(t *testing.T) {
 	virtual(t, func(t *testing.T, w *world) {
 		q := w.create("q.fifo", "ContentBasedDeduplication", "true")

@@ -223,9 +223,21 @@ func (b *Book) load(ctx context.Context) error {
 		}
 		b.clock.after(last)
 		if n < loadPage {
-			return nil
+			break
 		}
 	}
+	for _, q := range b.byID {
+		q.rouse()
+	}
+	return nil
+}
+
+// rouse sets the timer for what was delayed or in flight when the last run
+// ended: nothing else may ever happen to the queue.
+func (q *queue) rouse() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.arm()
 }
 
 // found puts a row of the last run into its queue's index, or has it removed if
