@@ -44,11 +44,11 @@ added = set(sys.modules) - own
 
 
 def unshadow():
-    """Forget all of it when the function brings a module of one of the names: that comes first."""
+    """Forget all of it when the function brings a module of one of the names: that comes first; tell whether."""
     names = {name.partition(".")[0] for name in added}
     for folder in sys.path:
         if folder.endswith(".zip"):  # from here on it is the standard library
-            return
+            return False
         try:
             found = os.listdir(folder)
         except OSError:
@@ -56,4 +56,5 @@ def unshadow():
         if not names.isdisjoint(f.partition(".")[0] for f in found):
             for name in added:
                 sys.modules.pop(name, None)
-            return
+            return True
+    return False
