@@ -9,8 +9,8 @@ package lineage
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -36,16 +36,51 @@ func ID(functionARN string) string {
 // and how often the chain has come through it, this time included. A header
 // without a root begins a chain of its own.
 func Enter(header, id string, now time.Time) (entered string, turns int) {
+	if header == "" { // as most are
+		return begin(id, now), 1
+	}
 	t := parse(header)
 	if t.root == "" {
-		var b [20]byte
-		rand.Read(b[:])
-		t.root = fmt.Sprintf("1-%08x-%s", uint32(now.Unix()), hex.EncodeToString(b[:12]))
-		t.parent, t.sampled = hex.EncodeToString(b[12:]), "0"
+		t.root, t.parent, t.sampled = newRoot(now)
 	}
 	turns = t.count(id) + 1
 	t.set(id, turns)
 	return t.String(), turns
+}
+
+// begin is the header of a new chain, in the function called id.
+func begin(id string, now time.Time) string {
+	var b [128]byte
+	h := appendRoot(append(b[:0], "Root="...), now)
+	h = appendRandom(append(h, ";Parent="...), parentBytes)
+	h = append(append(h, ";Sampled=0;Lineage="...), id...)
+	return string(append(h, ":1"...))
+}
+
+// newRoot is what a trace begins with.
+func newRoot(now time.Time) (root, parent, sampled string) {
+	return string(appendRoot(nil, now)), string(appendRandom(nil, parentBytes)), "0"
+}
+
+// The random bytes of a root and of a parent.
+const (
+	rootBytes   = 12
+	parentBytes = 8
+)
+
+// appendRoot appends a new root: its version, the time in seconds, and chance.
+func appendRoot(b []byte, now time.Time) []byte {
+	var sec [4]byte
+	binary.BigEndian.PutUint32(sec[:], uint32(now.Unix()))
+	b = append(hex.AppendEncode(append(b, "1-"...), sec[:]), '-')
+	return appendRandom(b, rootBytes)
+}
+
+// appendRandom appends n random bytes as hexadecimal digits.
+func appendRandom(b []byte, n int) []byte {
+	var r [rootBytes]byte
+	rand.Read(r[:n]) // never fails, says its documentation
+	return hex.AppendEncode(b, r[:n])
 }
 
 // Deepest is, of the headers of a batch, the one that has come the farthest.

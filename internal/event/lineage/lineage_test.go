@@ -62,3 +62,32 @@ func FuzzEnter(f *testing.F) {
 		}
 	})
 }
+
+// TestBegin: a new chain reads the same whether its header was empty or had
+// nothing to go on with.
+func TestBegin(t *testing.T) {
+	now := time.Unix(0x1234, 0)
+	form := regexp.MustCompile(`^Root=1-00001234-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=0;Lineage=0badcafe:1$`)
+	seen := map[string]bool{}
+	for _, header := range []string{"", "", "Self=1", ";"} {
+		got, turns := Enter(header, "0badcafe", now)
+		if !form.MatchString(got) || turns != 1 {
+			t.Errorf("Enter(%q) = %q, %d", header, got, turns)
+		}
+		if seen[got] {
+			t.Errorf("%q twice", got)
+		}
+		seen[got] = true
+		if again, turns := Enter(got, "0badcafe", now); turns != 2 || again != strings.TrimSuffix(got, "1")+"2" {
+			t.Errorf("Enter(%q) = %q, %d", got, again, turns)
+		}
+	}
+}
+
+func BenchmarkEnter(b *testing.B) {
+	now := time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		Enter("", "0badcafe", now)
+	}
+}
