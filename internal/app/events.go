@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 
 	"github.com/mayfly-faas/mayfly/internal/event/async"
@@ -116,4 +117,17 @@ func (a *App) invited(r *http.Request, service, op string) bool {
 	}
 	q := r.URL.Query()
 	return op == "ConfirmSubscription" || op == "Unsubscribe" && a.events.topics.OpenToAll(r.Context(), q.Get("SubscriptionArn"))
+}
+
+// certificate answers what the signatures of a topic's messages are checked
+// with. Who gets a message needs no key to fetch it.
+func (a *App) certificate(w http.ResponseWriter, _ *http.Request) {
+	pem, err := a.events.topics.Certificate()
+	if err != nil {
+		slog.Error("no certificate for messages of topics", "error", err)
+		http.Error(w, "there is no certificate", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-pem-file")
+	w.Write(pem)
 }

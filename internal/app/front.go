@@ -47,6 +47,7 @@ func (a *App) front() http.Handler {
 	private := http.NewServeMux()
 	private.HandleFunc("GET /_mayfly/health", a.health)
 	private.HandleFunc("GET /_mayfly/code/{sha}", a.code)
+	private.HandleFunc("GET "+sns.CertificatePath, a.certificate)
 	private.Handle("GET /_mayfly/metrics", promhttp.HandlerFor(a.metrics(), promhttp.HandlerOpts{}))
 	private.Handle("GET /_mayfly/usage", signed(gate, a.usage))
 	private.Handle("GET /_mayfly/runtimes", signed(gate, func(*http.Request) (any, error) { return a.runtimes.List(), nil }))

@@ -10,3 +10,8 @@ func TestEventMetrics(t *testing.T) {
 		t.Errorf("%d functions have events at the start", n)
 	}
 }
+
+func TestCertificateOfTopics(t *testing.T) {
+	_, c := open(t, Config{Data: t.TempDir()})
+	c.want(200, "-----BEGIN CERTIFICATE-----", "GET", "/_mayfly/sns/certificate.pem", "", "")
+}
