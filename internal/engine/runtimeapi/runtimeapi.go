@@ -56,16 +56,17 @@ type Result struct {
 // A Server is the Runtime API of one sandbox.
 type Server struct {
 	http    *http.Server
-	serving sync.WaitGroup // Serve's goroutines, and requests
+	serving sync.WaitGroup // Serve's goroutines, and net/http's requests
 
 	mu     sync.Mutex // guards what follows
 	run    *run
 	closed bool
+	open   map[io.Closer]struct{} // listeners and connections
 }
 
 // New makes a Server. It refuses every call until Reset.
 func New() *Server {
-	s := &Server{run: newRun(gone)}
+	s := &Server{run: newRun(gone), open: map[io.Closer]struct{}{}}
 	s.http = &http.Server{
 		Handler:  http.HandlerFunc(s.serve),
 		ErrorLog: log.New(io.Discard, "", 0), // what code inside does wrong is not the server's news
@@ -75,7 +76,7 @@ func New() *Server {
 
 // Serve answers on l until l or the Server is closed. It returns at once.
 func (s *Server) Serve(l net.Listener) {
-	s.serving.Go(func() { s.http.Serve(l) }) // ends when l does, which is no news
+	s.serving.Go(func() { s.accept(l) })
 }
 
 // Reset forgets the runtime that was there, and waits for another to start.
@@ -87,6 +88,9 @@ func (s *Server) Reset() { s.replace(newRun(started)) }
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
+	for c := range s.open {
+		c.Close()
+	}
 	s.mu.Unlock()
 	s.replace(newRun(gone))
 	s.http.Close()

@@ -29,7 +29,11 @@ func serve(t testing.TB) (*Server, *client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Serve(l)
+	if strings.HasPrefix(t.Name(), "TestNetHTTP/") {
+		s.serveHTTP(l)
+	} else {
+		s.Serve(l)
+	}
 	s.Reset()
 	c := &client{t, l.Addr().String(), &http.Client{Transport: &http.Transport{}}}
 	t.Cleanup(func() { s.Close(); c.http.CloseIdleConnections() })

@@ -172,6 +172,13 @@ func (r *run) ask(a asker) *turn {
 	return nil
 }
 
+// askAgain makes a an asker in the place of another.
+func (r *run) askAgain(a asker) *turn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ask(a)
+}
+
 // leave makes a an asker no more; false when it was none.
 func (r *run) leave(a asker) bool {
 	r.mu.Lock()
