@@ -12,10 +12,9 @@ def arn(service, name):
 
 
 def run_event_scenarios(services):
-    queues(services["sqs"])
-    topics(services["sns"])
-    buses(services["events"])
-    schedules(services["scheduler"])
+    for name, scenario in (("sqs", queues), ("sns", topics), ("events", buses), ("scheduler", schedules)):
+        if name in services:
+            scenario(services[name])
 
 
 def queues(s):
@@ -47,7 +46,7 @@ def queues(s):
     call("DeleteMessageBatch", QueueUrl=url, Entries=[{"Id": "1", "ReceiptHandle": second["ReceiptHandle"]}])
     task = call("StartMessageMoveTask", SourceArn=arn("sqs", "conf-dead"))
     call("ListMessageMoveTasks", SourceArn=arn("sqs", "conf-dead"))
-    s.refuse("CancelMessageMoveTask", "ResourceNotFoundException", TaskHandle=task["TaskHandle"])  # it is done
+    s.refuse("CancelMessageMoveTask", "InvalidParameterValueException", TaskHandle=task["TaskHandle"])  # it is done
     call("PurgeQueue", QueueUrl=url)
     for u in (url, dead, fifo):
         call("DeleteQueue", QueueUrl=u)
