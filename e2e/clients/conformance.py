@@ -335,7 +335,23 @@ def broken(shape, depth=0):
 
 
 # Answers that differ from the rule, and why.
-EXCEPT = {}
+EXCEPT = {
+    ("sqs", "AddPermission", "QueueUrl missing"): "InvalidParameterValueException",  # the made-up account is refused first
+    ("sqs", "ReceiveMessage", "MessageSystemAttributeNames: member enum"): "InvalidAttributeName",
+}
+for op in ("SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"):
+    EXCEPT["sqs", op, "Entries missing"] = "EmptyBatchRequest"
+    EXCEPT["sqs", op, "Entries: member Id missing"] = "MissingRequiredParameterException"
+EXCEPT["sqs", "SendMessageBatch", "Entries: member MessageBody missing"] = "MissingRequiredParameterException"
+
+# What a batch answers entry by entry, with status 200.
+BY_ENTRY = {
+    ("sqs", "ChangeMessageVisibilityBatch", "Entries: member ReceiptHandle missing"): "MissingParameter",
+    ("sqs", "DeleteMessageBatch", "Entries: member ReceiptHandle missing"): "MissingParameter",
+    ("sqs", "SendMessageBatch", "Entries: member MessageAttributes: value DataType missing"): "InvalidParameterValue",
+    ("sqs", "SendMessageBatch", "Entries: member MessageSystemAttributes: key enum"): "InvalidParameterValue",
+    ("sqs", "SendMessageBatch", "Entries: member MessageSystemAttributes: value DataType missing"): "InvalidParameterValue",
+}
 
 
 def wanted(s, op, what):
@@ -374,6 +390,11 @@ def break_all(s, ops):
                     unsent.append(f"{where}: {e!r}"[:160])
                     continue
                 count += 1
+                if (s.name, op, what) in BY_ENTRY:
+                    failed = json.loads(body).get("Failed", [{}])[0].get("Code")
+                    if status != 200 or failed != BY_ENTRY[s.name, op, what]:
+                        fail(where, f"{status}, the entry failed with {failed}: {body[:200]!r}")
+                    continue
                 code = s.error_code(headers, body)
                 want = wanted(s, op, what)
                 if status != 400 or code != want:

@@ -48,6 +48,7 @@ def run_scenarios(services):
     sts(services["sts"])
     logs(services["logs"])
     functions(services["lambda"])
+    mappings(services["lambda"], services["sqs"])
 
 
 def settled(s, name):
@@ -146,6 +147,31 @@ def functions(s):
     call("DeleteFunction", FunctionName=name, Qualifier="1")
     call("DeleteFunction", FunctionName=name)
     call("DeleteLayerVersion", LayerName="conf-layer", VersionNumber=1)
+
+
+def mappings(s, queues):
+    """Connects a queue to a function, which is deleted at the end."""
+    call = s.call
+    url = queues.call("CreateQueue", QueueName="conf-source")["QueueUrl"]
+    source = f"arn:aws:sqs:us-east-1:{ACCOUNT}:conf-source"
+    call("CreateFunction", FunctionName="conf-mapped", Runtime="provided.al2023", Role=ROLE, Handler="h", Code={"ZipFile": archive(BOOTSTRAP)})
+    settled(s, "conf-mapped")
+    made = call("CreateEventSourceMapping", FunctionName="conf-mapped", EventSourceArn=source, BatchSize=5, Tags={"a": "b"})
+    uuid = made["UUID"]
+    for _ in range(300):
+        if call("GetEventSourceMapping", UUID=uuid)["State"] == "Enabled":
+            break
+        time.sleep(0.05)
+    call("ListEventSourceMappings", FunctionName="conf-mapped")
+    call("UpdateEventSourceMapping", UUID=uuid, BatchSize=6)
+    for _ in range(300):
+        if call("GetEventSourceMapping", UUID=uuid)["State"] == "Enabled":
+            break
+        time.sleep(0.05)
+    call("DeleteEventSourceMapping", UUID=uuid)
+    call("InvokeAsync", FunctionName="conf-mapped", InvokeArgs=b"{}")
+    call("DeleteFunction", FunctionName="conf-mapped")
+    queues.call("DeleteQueue", QueueUrl=url)
 
 
 def logs(s):

@@ -349,7 +349,7 @@ func (a *api) tagQueue(ctx context.Context, in *TagQueueRequest) (*TagQueueRespo
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_UntagQueue.html
 func (a *api) untagQueue(ctx context.Context, in *UntagQueueRequest) (*UntagQueueResponse, error) {
 	if len(in.TagKeys) == 0 {
-		return nil, invalid("Tag keys must be between 1 and 128 characters in length.")
+		return nil, missingParameter("TagKeys")
 	}
 	err := a.change(ctx, in.QueueUrl, func(_ *queue, s *settings) (*settings, error) {
 		return s.tagged(func(t map[string]string) {

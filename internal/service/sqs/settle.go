@@ -242,6 +242,9 @@ func (a *api) changeMessageVisibility(ctx context.Context, in *ChangeMessageVisi
 	if err != nil {
 		return nil, err
 	}
+	if in.VisibilityTimeout == nil {
+		return nil, missingParameter("VisibilityTimeout")
+	}
 	h, err := hidingOf(q, in.ReceiptHandle, in.VisibilityTimeout)
 	if err != nil {
 		return nil, err

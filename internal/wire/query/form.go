@@ -115,8 +115,11 @@ func (f *form) mapping(n *wire.Node) any {
 	m := map[string]any{}
 	for _, e := range entries.ordered() {
 		key, value := e.kids[n.Names[0]], e.kids[n.Names[1]]
-		if key == nil || key.text == nil || value == nil {
+		if key == nil || key.text == nil || value == nil && n.Elem.Kind != wire.Struct {
 			continue
+		}
+		if value == nil { // a structure of which nothing was given
+			value = &form{}
 		}
 		if _, seen := m[*key.text]; !seen {
 			m[*key.text] = value.tree(n.Elem)
