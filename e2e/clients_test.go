@@ -42,6 +42,12 @@ func TestJSSDK(t *testing.T) {
 	s.client(t, node(t), "clients/js.mjs", s.nodeRuntime(), one, two)
 }
 
+// TestEvents is every source of events as a user of boto3 meets it.
+func TestEvents(t *testing.T) {
+	s := start(t)
+	s.client(t, python(t), "clients/events.py", s.pythonRuntime())
+}
+
 func TestModelConformance(t *testing.T) {
 	s := start(t)
 	s.client(t, python(t), "clients/conformance.py")
