@@ -62,12 +62,7 @@ func (s *Set) Blank(l Launch) (b Blank, ok bool) {
 	}
 	switch in.spec.family {
 	case python:
-		if s.wantsSDK(l, in.spec.version) {
-			b.Key += "+sdk"
-			env["MAYFLY_PRELOAD_SDK"] = at(sdkRoot)
-			b.Env = append(b.Env, "MAYFLY_PRELOAD_SDK="+at(sdkRoot))
-		}
-		b.ZygoteKey = b.Key
+		b.ZygoteKey = l.Runtime
 		b.Zygote = &sandbox.Command{Args: b.Args, Env: append(assignments(env), "MAYFLY_ZYGOTE=3"), Dir: "/"}
 	case nodejs:
 		b.Key = fmt.Sprintf("%s/%d", l.Runtime, l.MemoryMB) // which is on its command line

@@ -301,11 +301,7 @@ func (l *lab) command(f function) ([]string, map[string]string, error) {
 }
 
 func (l *lab) launch(f function) Launch {
-	launch := Launch{Runtime: f.runtime, Handler: f.handler, Env: f.env, Path: l.path}
-	if l.set.sdk != "" {
-		launch.Code, launch.Opt = l.path(taskRoot), l.path(optRoot)
-	}
-	return launch
+	return Launch{Runtime: f.runtime, Handler: f.handler, Env: f.env, Path: l.path}
 }
 
 // path is where the lab has what is at inside in a sandbox.

@@ -27,8 +27,6 @@ type Set struct {
 	sdk   string // host directory with boto3, for every Python; "" for none
 	found map[string]interpreter
 	list  []Status
-
-	scans scans // the one thing that changes
 }
 
 // A Status says whether a runtime can run here.

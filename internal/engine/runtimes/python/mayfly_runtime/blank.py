@@ -3,7 +3,7 @@
 import os
 import time
 
-from . import loop, sdk  # noqa: F401, all that will be needed is imported now
+from . import loop  # noqa: F401, all that will be needed is imported now
 from .preload import unshadow
 
 
@@ -11,7 +11,7 @@ def become(link, set_paths):
     """Wait for the assignment, and make the process what it would be had it been started with it."""
     assume(link.assignment())
     set_paths()
-    sdk.offer(unshadow())
+    unshadow()
 
 
 def assume(env):

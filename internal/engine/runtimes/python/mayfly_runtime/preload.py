@@ -44,11 +44,11 @@ added = set(sys.modules) - own
 
 
 def unshadow():
-    """Forget all of it when the function brings a module of one of the names: that comes first; tell whether."""
+    """Forget all of it when the function brings a module of one of the names: that comes first."""
     names = {name.partition(".")[0] for name in added}
     for folder in sys.path:
         if folder.endswith(".zip"):  # from here on it is the standard library
-            return False
+            return
         try:
             found = os.listdir(folder)
         except OSError:
@@ -56,5 +56,4 @@ def unshadow():
         if not names.isdisjoint(f.partition(".")[0] for f in found):
             for name in added:
                 sys.modules.pop(name, None)
-            return True
-    return False
+            return
