@@ -339,7 +339,7 @@ func (l *lab) wait(c <-chan struct{}) {
 		select {
 		case <-c: // both
 		default:
-			l.t.Fatalf("the process ended: %v", l.cmd.ProcessState)
+			l.t.Fatalf("the process ended: %v; its output ends with\n%s", l.cmd.ProcessState, last(l.out.String(), 2000))
 		}
 	case <-time.After(patience):
 		l.t.Fatal("nothing happens")
@@ -510,3 +510,6 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 		t.Errorf("%s:\n got %v\nwant %v", what, got, want)
 	}
 }
+
+// last is the end of s, of n bytes at most.
+func last(s string, n int) string { return s[max(0, len(s)-n):] }
