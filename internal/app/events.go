@@ -77,7 +77,7 @@ func (a *App) openInvokers(ctx context.Context) (err error) {
 	a.onClose(func(context.Context) error { return e.mappings.Close() })
 	a.onClose(a.engine.Close)
 	a.onClose(func(context.Context) error { e.async.Stop(); e.mappings.Stop(); return nil })
-	e.router.Register("sqs", e.queues)
+	// The queues are there already, by themselves.
 	e.router.Register("sns", e.topics)
 	e.router.Register("events", e.buses)
 	e.router.Register("lambda", e.async)

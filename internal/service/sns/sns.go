@@ -76,8 +76,7 @@ func steps() []string {
 CREATE TABLE sns_topics (
 	name TEXT PRIMARY KEY,
 	attributes TEXT NOT NULL,
-	sequence INTEGER NOT NULL DEFAULT 0,
-	deleted INTEGER NOT NULL DEFAULT 0
+	sequence INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE sns_subscriptions (
 	id TEXT PRIMARY KEY,
