@@ -23,6 +23,11 @@ type Invocation struct {
 	Answer        io.Writer // gets the answer as the code writes it
 	Limit         int64     // most bytes of an answer; 0 is no limit
 
+	// Begin, unless nil, is told the media type that the code gives its answer,
+	// "" for none: once, before the first byte of Answer, and not at all when
+	// there is no answer.
+	Begin func(contentType string)
+
 	// Chosen, unless nil, is told the version that will run, before it does.
 	Chosen func(version string)
 }
@@ -66,7 +71,7 @@ func (r *Registry) Invoke(ctx context.Context, ref Ref, in Invocation) (Result, 
 	}
 	out, err := r.engine.Invoke(ctx, u, engine.Call{
 		RequestID: in.RequestID, Payload: in.Payload, InvokedARN: r.ARN(ref.Name, ref.Qualifier),
-		ClientContext: in.ClientContext, TraceHeader: trace, Tail: in.Tail, Answer: in.Answer, Limit: in.Limit,
+		ClientContext: in.ClientContext, TraceHeader: trace, Tail: in.Tail, Begin: in.Begin, Answer: in.Answer, Limit: in.Limit,
 	})
 	if err != nil {
 		return Result{}, engineError(err)

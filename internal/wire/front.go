@@ -20,6 +20,13 @@ type Front struct {
 	Gate     Gate         // nil lets everybody in, as nobody; for tests
 	Private  http.Handler // answers /_mayfly/; nil for none
 	Hosts    []string     // names that clients may reach us by, besides loopback's and the listener's own
+
+	// Web, unless nil, is asked first. It answers who serves a request to what
+	// users have put on the web (a function's URL, an API), nil for any other
+	// request. Neither its host nor its origin is checked: those doors are open to
+	// browsers, and guard themselves.
+	Web func(*http.Request) http.Handler
+
 	Unsigned bool         // the gate lets unsigned requests in: refuse browsers of other sites
 	Log      *slog.Logger // nil means the default
 }
@@ -71,6 +78,13 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.Log.DebugContext(ctx, "request", "method", r.Method, "path", r.URL.Path, "service", service,
 			"status", a.status, "bytes", a.bytes, "took", time.Since(start), "request", id, "from", r.RemoteAddr)
 	}()
+	if d.Web != nil {
+		if h := d.Web(r); h != nil {
+			service = "web"
+			h.ServeHTTP(a, r)
+			return
+		}
+	}
 	if err := d.admit(r); err != nil {
 		refuse(a, r, err)
 		return
