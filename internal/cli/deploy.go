@@ -50,6 +50,7 @@ type deployment struct {
 	code *archive
 	sha  string // of the code, as the API writes it
 	did  []did  // of triggers
+	url  string // the function's address, if the manifest speaks of it
 }
 
 func (p *program) deployCommand() *cobra.Command {
@@ -66,7 +67,8 @@ mayfly.json may also have "triggers", what invokes the function: queues (sqs),
 topics (sns), patterns on event buses (bus) and schedules. What a trigger needs
 is made if it is missing. A trigger that is gone from the list is removed if
 deploy made it; queues, topics and buses stay. "async" says what becomes of
-asynchronous invocations:
+asynchronous invocations, and "url" gives the function an address on the web
+("auth" is AWS_IAM unless it says NONE: open to everybody):
 
     {
       "name": "orders", "runtime": "python3.12", "handler": "app.handler",
@@ -76,7 +78,8 @@ asynchronous invocations:
         {"bus": "default", "pattern": {"source": ["shop"]}, "retries": 3},
         {"schedule": "cron(0 8 ? * MON-FRI *)", "timezone": "Europe/Berlin", "input": {"kind": "daily"}}
       ],
-      "async": {"retries": 1, "max_age": 3600, "on_failure": "orders-failed"}
+      "async": {"retries": 1, "max_age": 3600, "on_failure": "orders-failed"},
+      "url": {"auth": "NONE", "stream": false, "cors": {"origins": ["https://shop.example"], "methods": ["GET"]}}
     }
 
 Deploying the same content again changes nothing.`,
@@ -187,10 +190,20 @@ func (d *deployment) triggers(ctx context.Context, f functionConfig) error {
 			return err
 		}
 	}
-	if d.want.Async == nil {
+	if d.want.Async != nil {
+		if err := (&attacher{api: d.api, f: f, said: said}).attachAsync(ctx, *d.want.Async); err != nil {
+			return err
+		}
+	}
+	if d.want.URL == nil {
 		return nil
 	}
-	return (&attacher{api: d.api, f: f, said: said}).attachAsync(ctx, *d.want.Async)
+	a := &attacher{api: d.api, f: f, said: said, policy: map[string]string{}}
+	err := a.readPolicy(ctx)
+	if err == nil {
+		d.url, err = a.attachURL(ctx, *d.want.URL)
+	}
+	return err
 }
 
 // warn tells that the server has no interpreter for the function, which would
@@ -360,11 +373,15 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 func (d *deployment) tell(done string, f functionConfig) error {
 	if d.json {
-		return d.printJSON(d.out, map[string]any{
+		all := map[string]any{
 			"action": done, "name": f.FunctionName, "arn": f.FunctionArn, "runtime": f.Runtime, "handler": f.Handler, "version": f.Version,
 			"code_sha256": f.CodeSha256, "code_size": f.CodeSize, "files": d.code.files, "memory": f.MemorySize, "timeout": f.Timeout,
 			"triggers": d.did,
-		})
+		}
+		if d.url != "" {
+			all["url"] = d.url
+		}
+		return d.printJSON(d.out, all)
 	}
 	fmt.Fprintf(d.out, "%s %s\n", d.paint(green, done), d.paint(bold, f.FunctionName))
 	fmt.Fprintf(d.out, "  arn      %s\n", f.FunctionArn)

@@ -33,6 +33,7 @@ type manifest struct {
 	Storage      *int              `json:"ephemeral_storage,omitempty"` // MB of /tmp
 	Async        *asynchrony       `json:"async,omitempty"`
 	Triggers     []json.RawMessage `json:"triggers,omitempty"`
+	URL          *address          `json:"url,omitempty"`
 
 	triggers []trigger // what Triggers say; nil when there is no such member
 }
