@@ -1,0 +1,127 @@
+package payload
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+)
+
+// StreamType is the media type of a streamed answer that begins with a prelude:
+// its status and headers in JSON, and eight NUL bytes.
+const StreamType = "application/vnd.awslambda.http-integration-response"
+
+// maxPrelude is the most that a prelude may hold.
+const maxPrelude = 1 << 20
+
+// nuls ends a prelude.
+var nuls = make([]byte, 8)
+
+// A Stream turns a streamed answer into HTTP as it comes. Its methods are not
+// for concurrent use.
+type Stream struct {
+	w       http.ResponseWriter
+	flush   *http.ResponseController
+	send    func(*Answer) // changes the head before it goes
+	prelude bool          // one is awaited, or being read
+	head    []byte        // of it, what has come
+	kind    string
+	begun   bool
+	err     error
+}
+
+// NewStream makes a Stream to w. send, unless nil, may change the status and
+// the headers before they go.
+func NewStream(w http.ResponseWriter, send func(*Answer)) *Stream {
+	return &Stream{w: w, flush: http.NewResponseController(w), send: send}
+}
+
+// Begin tells the media type that the code gives its answer, as
+// function.Invocation's Begin does.
+func (s *Stream) Begin(contentType string) {
+	s.kind = contentType
+	s.prelude = contentType == StreamType
+}
+
+// Begun tells whether the status has been sent.
+func (s *Stream) Begun() bool { return s.begun }
+
+// Write takes some of what the code writes, and sends it at once. Its error
+// wraps ErrMalformed when the prelude is none.
+func (s *Stream) Write(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	if s.prelude {
+		rest, err := s.readPrelude(p)
+		if err != nil || rest == nil {
+			s.err = err
+			return len(p), err
+		}
+		if err := s.body(rest); err != nil {
+			return 0, err
+		}
+		return len(p), nil
+	}
+	if !s.begun {
+		s.start(&Answer{Status: 200, Header: http.Header{}})
+	}
+	return len(p), s.body(p)
+}
+
+// readPrelude gives what follows the prelude, nil while it has not ended.
+func (s *Stream) readPrelude(p []byte) ([]byte, error) {
+	from := max(0, len(s.head)-len(nuls)+1)
+	s.head = append(s.head, p...)
+	i := bytes.Index(s.head[from:], nuls)
+	if i < 0 && len(s.head) > maxPrelude || i >= 0 && from+i > maxPrelude {
+		return nil, fmt.Errorf("%w: prelude too large", ErrMalformed)
+	}
+	if i < 0 {
+		return nil, nil
+	}
+	a, err := read(s.head[:from+i], true)
+	if err != nil {
+		return nil, err
+	}
+	rest := s.head[from+i+len(nuls):]
+	s.prelude, s.head = false, nil
+	s.start(a)
+	return rest, nil
+}
+
+func (s *Stream) start(a *Answer) {
+	if a.Header["Content-Type"] == nil {
+		a.Header.Set("Content-Type", "application/octet-stream")
+	}
+	if s.send != nil {
+		s.send(a)
+	}
+	h := s.w.Header()
+	for name, values := range a.Header {
+		h[name] = values
+	}
+	s.w.WriteHeader(a.Status)
+	s.begun = true
+}
+
+func (s *Stream) body(p []byte) error {
+	if _, err := s.w.Write(p); err != nil {
+		return err
+	}
+	return s.flush.Flush()
+}
+
+// End says that the code has written all. Its error wraps ErrMalformed when a
+// prelude was begun and never ended; when there was no answer at all, an empty
+// one is sent.
+func (s *Stream) End() error {
+	switch {
+	case s.err != nil:
+		return s.err
+	case s.prelude:
+		return fmt.Errorf("%w: the prelude does not end", ErrMalformed)
+	case !s.begun:
+		s.start(&Answer{Status: 200, Header: http.Header{}})
+	}
+	return nil
+}
