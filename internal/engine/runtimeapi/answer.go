@@ -62,20 +62,19 @@ func copyAnswer(t *turn, req *http.Request) error {
 	if t.Limit > 0 && req.ContentLength > t.Limit {
 		return errTooLarge
 	}
-	if t.Begin != nil {
-		t.sink.begin(func() { t.Begin(req.Header.Get("Content-Type")) })
+	t.start(req.Header.Get("Content-Type"))
+	if b, ok := req.Body.(*body); ok {
+		if whole, ok := b.take(); ok {
+			t.pour(whole) // has place for it: it is within the limit
+			return nil
+		}
 	}
-	size := int64(32 << 10)
-	if req.ContentLength >= 0 {
-		size = min(size, req.ContentLength+1) // and 1 to meet the end in the same read
-	}
-	buf := make([]byte, size)
+	piece := pieces.Get().(*[pieceSize]byte)
+	defer pieces.Put(piece)
 	for {
-		n, err := req.Body.Read(buf)
-		if n > 0 {
-			if _, err := t.sink.Write(buf[:n]); errors.Is(err, errTooLarge) {
-				return err
-			}
+		n, err := req.Body.Read(piece[:])
+		if !t.pour(piece[:n]) {
+			return errTooLarge
 		}
 		if err == io.EOF {
 			return nil
@@ -84,6 +83,15 @@ func copyAnswer(t *turn, req *http.Request) error {
 			return err
 		}
 	}
+}
+
+// pour moves b to the sink; false when there is no place for it.
+func (t *turn) pour(b []byte) bool {
+	if len(b) == 0 {
+		return true
+	}
+	_, err := t.sink.Write(b)
+	return !errors.Is(err, errTooLarge)
 }
 
 // tooLarge is the failure for an answer over limit, in AWS's words.

@@ -32,6 +32,18 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// take is the whole body, if it has come with its head: it need not be copied
+// then. It is good until more is read of the connection.
+func (b *body) take() (whole []byte, ok bool) {
+	if b.left > int64(b.in.Buffered()) {
+		return nil, false
+	}
+	whole, _ = b.in.Peek(int(b.left)) // is buffered: cannot fail
+	b.in.Discard(len(whole))
+	b.left = 0
+	return whole, true
+}
+
 func (b *body) Close() error { return nil }
 
 // chunks are the body of a plain request that comes in chunks. At its end it puts

@@ -205,10 +205,7 @@ func (l *link) copy(t *turn, n int64) error {
 }
 
 func (l *link) pour(t *turn, b []byte) {
-	if len(b) == 0 {
-		return
-	}
-	if _, err := t.sink.Write(b); errors.Is(err, errTooLarge) {
+	if !t.pour(b) {
 		l.full = true
 	}
 }
@@ -234,7 +231,7 @@ func (l *link) streamed(kind byte, n int64) error {
 	if kind == framePiece {
 		return l.copy(t, n)
 	}
-	if kind != frameEnd {
+	if kind != frameEnd && kind != frameDying {
 		return errFrame
 	}
 	f, err := l.readFailure(n)
@@ -249,6 +246,9 @@ func (l *link) streamed(kind byte, n int64) error {
 	}
 	l.stream = nil
 	l.run.answered(t, f)
+	if kind == frameDying {
+		return errLastWord
+	}
 	return l.next()
 }
 

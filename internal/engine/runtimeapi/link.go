@@ -30,7 +30,7 @@ import (
 //	R  answer: head {"type": media type}, payload; with "large": n in the head
 //	   the payload of n bytes was over the limit and was left out
 //	F  the function failed: head {"type": ...}, the error's JSON
-//	D  as F, but the runtime ends, and asks for nothing
+//	D  as F, but the runtime ends, and asks for nothing; after S it stands for E
 //	S  an answer begins that comes in pieces: head {"type": media type}
 //	C  a piece of it
 //	E  its end: head {}, or {"type": ...} and the error's JSON when it broke off

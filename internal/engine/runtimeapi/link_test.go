@@ -257,6 +257,19 @@ func TestLinkStreaming(t *testing.T) {
 	}
 }
 
+// TestLinkDyingAmidAnswer: its last word ends the answer, too.
+func TestLinkDyingAmidAnswer(t *testing.T) {
+	s, p := attached(t)
+	turnOn(t, s, p, &Call{Answer: io.Discard})
+	p.send(frame('S', plain, ""))
+	p.send(frame('C', "", "some"))
+	p.send(frame('D', `{"type":"Runtime.Gone"}`, "{}"))
+	p.ended()
+	if r := s.End(); r.Failure == nil || r.Failure.Type != "Runtime.Gone" || string(r.Failure.Payload) != "{}" || r.Produced != 4 {
+		t.Errorf("result = %+v", r)
+	}
+}
+
 // TestLinkTruncated: a runtime that dies in the middle of its answer.
 func TestLinkTruncated(t *testing.T) {
 	whole := frame('R', plain, "0123456789")

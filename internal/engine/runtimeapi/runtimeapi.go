@@ -34,9 +34,15 @@ type Call struct {
 	// anything. It is not called for an error, nor after End.
 	Begin func(contentType string)
 
-	Answer io.Writer // gets the payload as the code writes it
-	Limit  int64     // the most bytes that Answer may get; 0 is no limit
+	// Answer gets the payload as the code writes it: while its Write waits, so
+	// does the code. One that may wait for long is an Interrupter.
+	Answer io.Writer
+	Limit  int64 // the most bytes that Answer may get; 0 is no limit
 }
+
+// An Interrupter is an Answer that can be told, once, that the call is over and
+// that a Write which still waits is to return. End waits for that.
+type Interrupter interface{ Interrupt() }
 
 // A Failure is what the code reported, or what is wrong with its answer.
 type Failure struct {

@@ -497,6 +497,29 @@ func TestEndWhileWriting(t *testing.T) {
 	}
 }
 
+// A patient is a caller who does not read, but can be told to give up.
+type patient struct{ begun, over chan struct{} }
+
+func (p *patient) Write([]byte) (int, error) {
+	close(p.begun)
+	<-p.over
+	return 0, errClosed
+}
+
+func (p *patient) Interrupt() { close(p.over) }
+
+// TestInterrupt: End does not wait for a caller who does not read.
+func TestInterrupt(t *testing.T) {
+	s, c := serve(t)
+	p := &patient{make(chan struct{}), make(chan struct{})}
+	deliverTo(t, s, c, &Call{ID: "1", Answer: p})
+	go c.post("invocation/1/response", strings.Repeat("x", 1<<20))
+	<-p.begun
+	if r := s.End(); r.Answered {
+		t.Errorf("result = %+v", r)
+	}
+}
+
 // TestCallerGone: an answer that nobody wants is still accepted.
 func TestCallerGone(t *testing.T) {
 	s, c := serve(t)

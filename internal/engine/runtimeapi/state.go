@@ -117,6 +117,9 @@ func (r *run) end() Result {
 	if t == nil {
 		return Result{}
 	}
+	if i, ok := t.Answer.(Interrupter); ok {
+		i.Interrupt()
+	}
 	t.sink.close() // waits for a write under way
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -5,25 +5,25 @@ import (
 	"hash/crc32"
 )
 
-// frame is a message of an AWS event stream: two lengths and their checksum,
-// headers, payload, and the checksum of it all.
+// What comes before a message's payload says what the message is. Each header is
+// the length of its name, the name, 7 for a string, the length of it, the string.
+const (
+	chunkHeaders = "\x0d:message-type\x07\x00\x05event" + "\x0b:event-type\x07\x00\x0cPayloadChunk" +
+		"\x0d:content-type\x07\x00\x18application/octet-stream"
+	endHeaders = "\x0d:message-type\x07\x00\x05event" + "\x0b:event-type\x07\x00\x0eInvokeComplete" +
+		"\x0d:content-type\x07\x00\x10application/json"
+)
+
+// appendMessage appends a message of an AWS event stream: two lengths and their
+// checksum, headers, payload, and the checksum of it all.
 //
 // https://smithy.io/2.0/aws/amazon-eventstream.html
-func frame(event, contentType string, payload []byte) []byte {
-	var headers []byte
-	for _, h := range [][2]string{{":message-type", "event"}, {":event-type", event}, {":content-type", contentType}} {
-		const isString = 7
-		headers = append(headers, byte(len(h[0])))
-		headers = append(headers, h[0]...)
-		headers = append(headers, isString)
-		headers = binary.BigEndian.AppendUint16(headers, uint16(len(h[1])))
-		headers = append(headers, h[1]...)
-	}
+func appendMessage(b []byte, headers string, payload []byte) []byte {
 	const around = 16 // lengths and checksums
-	b := make([]byte, 0, around+len(headers)+len(payload))
+	from := len(b)
 	b = binary.BigEndian.AppendUint32(b, uint32(around+len(headers)+len(payload)))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(headers)))
-	b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
+	b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[from:]))
 	b = append(append(b, headers...), payload...)
-	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b))
+	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[from:]))
 }

@@ -81,7 +81,7 @@ func TestResponseStreamFailure(t *testing.T) {
 		return &engine.Outcome{Failure: &engine.Failure{Type: "Runtime.ExitError", Payload: []byte(`{"errorType":"x"}`)}, Report: engine.Report{Start: time.Now(), BilledMS: 1}}, nil
 	}
 	chunks, end := w.read(t.Context(), &sdk.InvokeWithResponseStreamInput{FunctionName: aws.String("f")})
-	if chunks != "half" || aws.ToString(end.ErrorCode) != "Runtime.ExitError" || aws.ToString(end.ErrorDetails) != `{"errorType":"x"}` {
+	if chunks != "half" || aws.ToString(end.ErrorCode) != "Unhandled" || aws.ToString(end.ErrorDetails) != `{"errorType":"x"}` {
 		t.Errorf("%q, %+v", chunks, end)
 	}
 }
@@ -96,4 +96,40 @@ func TestResponseStreamRefusals(t *testing.T) {
 		return nil, &engine.Throttle{Reason: "ConcurrentInvocationLimitExceeded"}
 	}
 	w.refused(429, "TooManyRequestsException", "Rate Exceeded.", "POST", path, "{}")
+}
+
+// TestResponseStreamType: what the function calls its answer, whether a byte of
+// it comes or none.
+func TestResponseStreamType(t *testing.T) {
+	w := open(t)
+	w.create("f", nil)
+	for _, c := range []struct {
+		kind, body string
+		begins     bool
+		want       string
+	}{
+		{"text/event-stream", "data", true, "text/event-stream"},
+		{"application/vnd.awslambda.http-integration-response", "", true, "application/vnd.awslambda.http-integration-response"},
+		{"", "data", true, "application/octet-stream"},
+		{"", "", false, "application/vnd.amazon.eventstream"},
+	} {
+		w.engine.script = func(_ *engine.Unit, call engine.Call) (*engine.Outcome, error) {
+			if c.begins {
+				call.Begin(c.kind)
+			}
+			io.WriteString(call.Answer, c.body)
+			return &engine.Outcome{Report: engine.Report{Start: time.Now(), BilledMS: 1}}, nil
+		}
+		if c.body == "" && !c.begins {
+			w.engine.script = func(*engine.Unit, engine.Call) (*engine.Outcome, error) {
+				return &engine.Outcome{Failure: &engine.Failure{Type: "E", Payload: []byte("{}")}, Report: engine.Report{Start: time.Now(), BilledMS: 1}}, nil
+			}
+		}
+		out, err := w.sdkClient().InvokeWithResponseStream(t.Context(), &sdk.InvokeWithResponseStreamInput{FunctionName: aws.String("f")})
+		w.must(err)
+		if got := aws.ToString(out.ResponseStreamContentType); got != c.want {
+			t.Errorf("%+v: got %q", c, got)
+		}
+		w.must(out.GetStream().Close())
+	}
 }
