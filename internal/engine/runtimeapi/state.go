@@ -244,7 +244,9 @@ func (r *run) answered(t *turn, f *Failure) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.state = sent
-	t.result.Answered, t.result.Failure, t.result.Last = true, f, time.Now()
+	if r.turn == t {
+		t.result.Answered, t.result.Failure, t.result.Last = true, f, time.Now()
+	}
 }
 
 // failInit begins the runtime's report that it cannot start. There is one at
