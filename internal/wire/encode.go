@@ -87,6 +87,9 @@ func (n *Node) AppendJSON(b []byte, v reflect.Value) []byte {
 	case Float:
 		return appendFloat(b, v.Float())
 	case Timestamp:
+		if n.iso {
+			return AppendString(b, ISO(timeOf(v)))
+		}
 		return AppendEpoch(b, timeOf(v))
 	case Blob:
 		b = append(b, '"')

@@ -34,19 +34,40 @@ type Front struct {
 // privatePath is the part of the path space that is not AWS's.
 const privatePath = "/_mayfly/"
 
-// Handler is the door itself. It panics if two services have one name.
+// Handler is the door itself. Services that share a signing name, as the two
+// versions of API Gateway do, are told apart by their Paths, and the first of
+// them gets what none of them names. It panics if two services have one name
+// and the later one has no Paths.
 func (f Front) Handler() http.Handler {
 	if f.Log == nil {
 		f.Log = slog.Default()
 	}
 	d := &door{Front: f, handlers: map[string]http.Handler{}, patience: patience}
 	for _, s := range f.Services {
-		if d.handlers[s.Name] != nil {
-			panic("wire: two services named " + s.Name)
+		h := s.Protocol.Handler(s, f.Gate)
+		if first := d.handlers[s.Name]; first != nil {
+			if len(s.Paths) == 0 {
+				panic("wire: two services named " + s.Name)
+			}
+			h = sharing{first, h, s}
 		}
-		d.handlers[s.Name] = s.Protocol.Handler(s, f.Gate)
+		d.handlers[s.Name] = h
 	}
 	return d
+}
+
+// A sharing are services of one signing name: later has what is under its paths.
+type sharing struct {
+	first, later http.Handler
+	service      Service
+}
+
+func (s sharing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.service.under(r.URL.Path) {
+		s.later.ServeHTTP(w, r)
+		return
+	}
+	s.first.ServeHTTP(w, r)
 }
 
 type door struct {

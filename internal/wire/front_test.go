@@ -219,6 +219,24 @@ func TestFrontWantsOneServiceForAName(t *testing.T) {
 	f.Handler()
 }
 
+func TestTwoVersionsOfOneService(t *testing.T) {
+	f := front()
+	f.Services = append(f.Services, wire.Service{Name: "sts", Version: "2", Paths: []string{"/v2/"}, Protocol: versioned{}})
+	for path, want := range map[string]int{"/v2/things": http.StatusTeapot, "/v1/things": http.StatusOK, "/": http.StatusOK} {
+		r := httptest.NewRequest("POST", "http://sts.localhost"+path, nil)
+		if w := serve(f, r); w.Code != want {
+			t.Errorf("%s: %d, want %d", path, w.Code, want)
+		}
+	}
+}
+
+// versioned is a protocol that knows only one answer.
+type versioned struct{}
+
+func (versioned) Handler(wire.Service, wire.Gate) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+}
+
 // speaker speaks what its name in a header says.
 type speaker string
 

@@ -62,11 +62,16 @@ func (d *door) pathService(path string) string {
 		if cborName != "" && s.Target == cborName {
 			return s.Name
 		}
-		if slices.ContainsFunc(s.Paths, func(p string) bool { return strings.HasPrefix(path, p) }) {
+		if s.under(path) {
 			return s.Name
 		}
 	}
 	return ""
+}
+
+// under says whether path is one of s's.
+func (s *Service) under(path string) bool {
+	return slices.ContainsFunc(s.Paths, func(p string) bool { return strings.HasPrefix(path, p) })
 }
 
 // versionService tells an unsigned query request's service by the API version

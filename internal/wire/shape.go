@@ -69,6 +69,7 @@ type Node struct {
 	Flat   bool         // query: the list or map has no element of its own
 	Names  [2]string    // query: what a map's keys and values are called
 
+	iso       bool   // JSON: a Timestamp is a text
 	path      string // as a violation names it: "functionName"
 	sensitive bool
 	rules     rules
@@ -130,6 +131,7 @@ func (rd reader) field(owner reflect.Type, sf reflect.StructField, tag string, i
 	}
 	n := rd.node(sf.Type, sf.Tag, "")
 	n.path = strings.ToLower(sf.Name[:1]) + sf.Name[1:]
+	n.iso = sf.Tag.Get("time") == "iso8601"
 	n.sensitive = sf.Tag.Get("sensitive") == "true"
 	n.Member = "member"
 	if list, ok := sf.Tag.Lookup("list"); ok {

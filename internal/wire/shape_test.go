@@ -25,6 +25,7 @@ type tree struct {
 	F    *float64          `wire:"F"`
 	Bool *bool             `wire:"Bool"`
 	At   *Time             `wire:"At"`
+	ISO  *Time             `wire:"ISO" time:"iso8601"`
 	Blob []byte            `wire:"Blob"`
 	List []string          `wire:"List"`
 	Map  map[string]string `wire:"Map"`
@@ -73,6 +74,7 @@ func TestBindAndAppendJSON(t *testing.T) {
 		`{"At":-0.5}`:                                       `{"At":-0.5}`,
 		`{"At":"2023-11-14T22:13:20Z"}`:                     `{"At":1700000000}`,
 		`{"At":"Tue, 14 Nov 2023 22:13:20 GMT"}`:            `{"At":1700000000}`,
+		`{"ISO":1700000000}`:                                `{"ISO":"2023-11-14T22:13:20Z"}`,
 		`{"Blob":"AAH/"}`:                                   `{"Blob":"AAH/"}`,
 		`{"s":"other case","Not":"untagged","X":[{}]}`:      `{}`,
 		`{"In":{"a":"1","B":[1.5,2]},"Ins":[{},{"a":"2"}]}`: `{"In":{"a":"1","B":[1.5,2]},"Ins":[{},{"a":"2"}]}`,

@@ -17,6 +17,7 @@
 //	enum:"x86_64|arm64"       one of these
 //	elem.len, elem.pattern, elem.range, elem.enum    the same for a list's members or a map's values; elem.elem. one deeper
 //	key.len, key.pattern, key.enum                   the same for a map's keys
+//	time:"iso8601"            JSON: a time is written so, and not as seconds
 //	sensitive:"true"          the value is not repeated in a violation's text
 //	form:"Tag,Key,Value"      query: a flat list's or map's name, and what a map's keys and values are called
 //	entries:"Name,Value"      query: what a map's keys and values are called, if not "key" and "value"

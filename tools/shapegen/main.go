@@ -53,7 +53,10 @@ type shape struct {
 	Pattern    string
 	Flattened  bool
 	Sensitive  bool
-	form       string // its name in forms, see the flag
+
+	TimestampFormat string
+
+	form string // its name in forms, see the flag
 }
 
 func main() {
@@ -193,6 +196,9 @@ func (m *model) tags(field string, r ref, parent, t *shape) []string {
 	}
 	tags = append(tags, constraints("", t)...)
 	tags = append(tags, m.inner("", t)...)
+	if t.TimestampFormat == "iso8601" {
+		tags = append(tags, `time:"iso8601"`)
+	}
 	if t.Sensitive {
 		tags = append(tags, `sensitive:"true"`)
 	}
