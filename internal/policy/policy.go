@@ -1,5 +1,5 @@
-// Package policy is the IAM policy language: it parses documents and says what
-// is wrong with them. It does no I/O.
+// Package policy is the IAM policy language: it parses documents, says what is
+// wrong with them, and decides with them. It does no I/O.
 package policy
 
 import (
@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
 
 // A Kind is where a document stands: that decides what it must and may say.
@@ -28,6 +29,8 @@ type Document struct {
 	Version    string // "2012-10-17", "2008-10-17" when it says nothing
 	ID         string
 	Statements []Statement
+
+	rules atomic.Pointer[[]rule] // the statements made ready, once they were asked
 }
 
 // A Statement is one rule of a document.
