@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
 	"github.com/mayfly-faas/mayfly/internal/function"
 	"github.com/mayfly-faas/mayfly/internal/identity"
+	"github.com/mayfly-faas/mayfly/internal/listen"
 	"github.com/mayfly-faas/mayfly/internal/meter"
 	"github.com/mayfly-faas/mayfly/internal/service/logs"
 	"github.com/mayfly-faas/mayfly/internal/store"
@@ -62,7 +61,8 @@ type App struct {
 	events    eventing
 	large     large
 	keys      sigv4.Keys
-	server    *http.Server // of the listener, and of those inside sandboxes
+	server    *listen.Server // of the listeners
+	inside    *listen.Server // of the listeners inside sandboxes
 	closers   []func(context.Context) error
 }
 
@@ -77,20 +77,16 @@ func New(ctx context.Context, c Config) (*App, error) {
 }
 
 func (a *App) open(ctx context.Context) error {
-	a.server = newServer()
+	a.server, a.inside = listen.New(listen.Config{}), listen.New(listen.Config{Connections: insideConnections})
 	for _, step := range []func(context.Context) error{a.openStores, a.openEngine, a.openFunctions, a.openEvents, a.openInvokers} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
-	a.server.Handler = a.front()
+	front := a.front()
+	a.server.Handle(front)
+	a.inside.Handle(front)
 	return nil
-}
-
-// newServer is the HTTP server, without its handler.
-func newServer() *http.Server {
-	return &http.Server{ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 256 << 10,
-		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug)}
 }
 
 // path is a path in the data folder.

@@ -39,7 +39,7 @@ func open(t *testing.T, c Config) (*App, *client) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewServer(a.server.Handler)
+	srv := httptest.NewServer(a.server)
 	t.Cleanup(func() {
 		srv.Close()
 		if err := a.Close(context.Background()); err != nil {

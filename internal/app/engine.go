@@ -2,11 +2,9 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/engine"
@@ -72,7 +70,7 @@ func sweep(ctx context.Context, t sandbox.Tier) error {
 
 // serveInside serves the API on a listener inside a sandbox until that is closed.
 func (a *App) serveInside(l net.Listener) {
-	if err := a.server.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+	if err := a.inside.Serve(l); err != nil {
 		slog.Debug("endpoint in a sandbox", "err", err)
 	}
 }

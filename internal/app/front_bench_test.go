@@ -20,6 +20,7 @@ import (
 
 	"github.com/mayfly-faas/mayfly/internal/engine"
 	"github.com/mayfly-faas/mayfly/internal/function"
+	"github.com/mayfly-faas/mayfly/internal/listen"
 	"github.com/mayfly-faas/mayfly/internal/service/lambda"
 	"github.com/mayfly-faas/mayfly/internal/wire"
 	"github.com/mayfly-faas/mayfly/internal/wire/sigv4"
@@ -83,7 +84,7 @@ func benchInvoke(b *testing.B, size, callers int, logging bool) {
 // benchApp is an App with an echo for its engine, and one function, f.
 func benchApp(b *testing.B, logging bool) *App {
 	b.Helper()
-	a := &App{config: Config{Data: b.TempDir(), Region: "eu-central-1"}, large: newLarge(largeAtOnce, largeTime), server: newServer(),
+	a := &App{config: Config{Data: b.TempDir(), Region: "eu-central-1"}, large: newLarge(largeAtOnce, largeTime), server: listen.New(listen.Config{}),
 		engine: engine.New(engine.Config{})} // for the metrics
 	b.Cleanup(func() {
 		if err := a.Close(context.Background()); err != nil {
@@ -126,7 +127,7 @@ func benchApp(b *testing.B, logging bool) *App {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	a.server.Handler = wire.Front{Services: []wire.Service{lambda.Service(a.functions)}, Gate: a.gate}.Handler()
+	a.server.Handle(wire.Front{Services: []wire.Service{lambda.Service(a.functions)}, Gate: a.gate}.Handler())
 	return a
 }
 

@@ -4,15 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/cli"
+	"github.com/mayfly-faas/mayfly/internal/listen"
 )
 
 // drainTime is how long running invocations may take to end at a shutdown.
@@ -29,31 +29,31 @@ func Run(ctx context.Context, o cli.ServeOptions) error {
 	useProcessors()
 	floor := make([]byte, heapFloor)
 	defer runtime.KeepAlive(floor)
-	listener, err := net.Listen("tcp", o.Listen)
+	d, err := openDoors(o)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		return err
 	}
-	defer listener.Close()
+	defer d.close()
 	a, err := New(ctx, configOf(o))
 	if err != nil {
 		return err
 	}
-	url := "http://" + listener.Addr().String()
+	url := "http://" + d.plain.Addr().String()
 	if err := a.writeEndpoint(url); err != nil {
 		return errors.Join(err, a.Close(ctx))
 	}
 	slog.Info("ready", "url", url, "data", o.Data, "tier", a.tier.Name(), "region", o.Region, "auth", !o.AuthOff, "took", time.Since(start).Round(time.Millisecond))
-	served := make(chan error, 1)
-	go func() { served <- a.server.Serve(listener) }()
-	select {
-	case err = <-served:
-		return errors.Join(err, a.stop())
-	case <-ctx.Done():
-		slog.Info("stopping: running invocations may finish", "at most", drainTime)
-		listener.Close()
-		<-served
-		return a.stop()
+	serving, ended := context.WithCancelCause(ctx)
+	var doors sync.WaitGroup
+	d.serve(serving, &doors, a.server, ended)
+	<-serving.Done()
+	slog.Info("stopping: running invocations may finish", "at most", drainTime)
+	err = a.stop()
+	doors.Wait()
+	if ctx.Err() == nil { // a listener broke
+		err = errors.Join(context.Cause(serving), err)
 	}
+	return err
 }
 
 // configOf is what the command line asks for.
@@ -63,18 +63,37 @@ func configOf(o cli.ServeOptions) Config {
 		MemoryMB: o.MemoryMB, BlanksMB: o.BlanksMB, KeepWarm: o.KeepWarm}
 }
 
-// stop is a graceful shutdown. The listener is closed by now; running
-// invocations end, their answers go out, then the rooms close.
+// stop is a graceful shutdown: nobody comes in any more, running invocations
+// end, their answers go out, then the rooms close.
+//
+// Whoever was let in may still invoke, until half of the time is over: a client
+// that waits for a queue's messages may well wait for longer. What runs in
+// sandboxes reaches the API to its end.
 func (a *App) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
+	half, done := context.WithTimeout(ctx, drainTime/2)
+	defer done()
+	var outside error
+	var drained sync.WaitGroup
+	drained.Go(func() {
+		defer done()
+		outside = closeServer(ctx, a.server)
+	})
+	<-half.Done()
 	errs := []error{a.engine.Close(ctx)}
-	if err := a.server.Shutdown(ctx); err != nil {
-		errs = append(errs, a.server.Close())
-	}
-	errs = append(errs, a.Close(ctx))
+	drained.Wait()
+	errs = append(errs, outside, closeServer(ctx, a.inside), a.Close(ctx))
 	slog.Info("stopped")
 	return errors.Join(errs...)
+}
+
+// closeServer lets requests end until ctx does, and breaks those that are left.
+func closeServer(ctx context.Context, s *listen.Server) error {
+	if s.Drain(ctx) == nil {
+		return nil
+	}
+	return s.Close()
 }
 
 // writeEndpoint tells the command line how to reach this server: see

@@ -27,6 +27,9 @@ const (
 // ServeOptions are what `mayfly serve` was asked for.
 type ServeOptions struct {
 	Listen      string // "127.0.0.1:4566"
+	ListenTLS   string // the same for TLS, "" for none
+	TLSCert     string // file
+	TLSKey      string // file
 	Data        string // folder
 	Region      string
 	AuthOff     bool

@@ -23,9 +23,13 @@ alone and keeps everything in the data folder; the first start makes a key.
 Running invocations may end before the server stops; a second Ctrl-C stops it at once.`,
 		Example: `  mayfly serve
   mayfly serve --listen 0.0.0.0:4566 --data /var/lib/mayfly
-  mayfly serve --auth off        # any credentials will do: on this machine only`,
+  mayfly serve --auth off        # any credentials will do: on this machine only
+  mayfly serve --listen-tls 0.0.0.0:443 --tls-cert chain.pem --tls-key key.pem --host api.example.com`,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if o.AuthOff, err = authOff(auth, o.Listen); err != nil {
+				return err
+			}
+			if err = withTLS(&o, auth); err != nil {
 				return err
 			}
 			if err := oneOf("--tier", o.Tier, "auto", "namespace", "process"); err != nil {
@@ -45,6 +49,9 @@ Running invocations may end before the server stops; a second Ctrl-C stops it at
 	}
 	f := c.Flags()
 	f.StringVar(&o.Listen, "listen", defaultListen, "address to listen on")
+	f.StringVar(&o.ListenTLS, "listen-tls", "", "address to listen on for HTTPS, beside --listen; needs --tls-cert and --tls-key")
+	f.StringVar(&o.TLSCert, "tls-cert", "", "PEM file of the certificate and its chain; may be replaced while the server runs")
+	f.StringVar(&o.TLSKey, "tls-key", "", "PEM file of the certificate's key")
 	f.StringVar(&o.Region, "region", defaultRegion, "region that ARNs name; requests may be signed for any")
 	f.StringVar(&auth, "auth", "on", "on: check signatures; off: accept any credentials (loopback only)")
 	f.StringVar(&o.Tier, "tier", "auto", "isolation of functions: auto, namespace, process (none)")
@@ -76,6 +83,9 @@ func busy(err error, listen string) error {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return err
 	}
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Addr != nil {
+		listen = e.Addr.String()
+	}
 	return fail("%s is taken by another program", listen).next("is a server running already? see `mayfly list`; or choose another address with --listen")
 }
 
@@ -94,6 +104,25 @@ func authOff(auth, listen string) (bool, error) {
 			next("listen on %s, or leave --auth on", defaultListen)
 	}
 	return auth == "off", nil
+}
+
+// withTLS reads the flags of TLS: all of them, or none.
+func withTLS(o *ServeOptions, auth string) error {
+	switch {
+	case o.ListenTLS == "" && o.TLSCert == "" && o.TLSKey == "":
+		return nil
+	case o.ListenTLS == "" || o.TLSCert == "" || o.TLSKey == "":
+		return usage("--listen-tls, --tls-cert and --tls-key go together").next("it looks like: mayfly serve --listen-tls 127.0.0.1:4567 --tls-cert chain.pem --tls-key key.pem")
+	}
+	host, _, err := net.SplitHostPort(o.ListenTLS)
+	if err != nil {
+		return usage("--listen-tls %s is not an address", o.ListenTLS).next("it looks like 127.0.0.1:4567")
+	}
+	if auth == "off" && !loopback(host) {
+		return usage("--auth off is refused on %s: whoever reaches that address could run code on this machine", o.ListenTLS).
+			next("listen on 127.0.0.1:4567, or leave --auth on")
+	}
+	return nil
 }
 
 func loopback(host string) bool {

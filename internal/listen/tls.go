@@ -88,6 +88,13 @@ func (c *Certificate) current(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.pair, nil
 }
 
+// String says what the certificate is for, and until when, for the log.
+func (c *Certificate) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return fmt.Sprintf("%s, for %v, until %s", c.cert, c.pair.Leaf.DNSNames, c.pair.Leaf.NotAfter.Format(time.DateOnly))
+}
+
 func (c *Certificate) config() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: c.current}
 }
