@@ -101,6 +101,7 @@ Deploying the same content again changes nothing.`,
 	f.StringVar(&flags.Name, "name", "", "the function's name (default from mayfly.json, else the folder's)")
 	f.StringVar(&flags.Runtime, "runtime", "", "what runs it, such as python3.12")
 	f.StringVar(&flags.Handler, "handler", "", "where it begins, such as app.handler")
+	f.StringToStringVar(&flags.Env, "env", nil, "an environment variable, as NAME=VALUE; beside those of mayfly.json")
 	f.StringVar(&flags.Role, "role", "", "ARN of its role (default one of the function's name)")
 	return c
 }
@@ -121,6 +122,11 @@ func (d *deployment) prepare(flags manifest) (err error) {
 	d.want.Runtime = first(flags.Runtime, d.want.Runtime)
 	d.want.Handler = first(flags.Handler, d.want.Handler)
 	d.want.Role = first(flags.Role, d.want.Role)
+	if d.want.Env == nil {
+		d.want.Env = flags.Env
+	} else {
+		maps.Copy(d.want.Env, flags.Env)
+	}
 	if err := checkName(d.want.Name); err != nil {
 		return err
 	}
