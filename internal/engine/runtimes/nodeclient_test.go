@@ -105,7 +105,11 @@ exports.h = async (e, c) => {
 	add("init handler", "app.js", `exports.other = 1`)
 	add("init syntax", "app.mjs", `export const h = (`)
 	add("stream", "app.js", `exports.h = awslambda.streamifyResponse(async (e, out) => { if (e === 2) throw new Error('early'); out.write('a'); out.write({ b: 1 });
-  if (e === 3) { await new Promise((r) => setTimeout(r, 5)); throw new Error('late'); } out.end('c'); })`, "1", "2", "3")
+  if (e === 3) { await new Promise((r) => setTimeout(r, 5)); throw new Error('late'); }
+  if (e === 4) { setTimeout(() => out.end(), 5); return; }
+  if (e === 5) { require('node:stream').Readable.from(['x', 'y']).pipe(out); return; }
+  if (e === 6) throw new Error('at once');
+  out.write('c'); out.end(); })`, "1", "2", "3", "4", "5", "6")
 	return scenes
 }
 

@@ -9,6 +9,8 @@ const PREFIX = '/2018-06-01/runtime/';
 const ERROR_TYPE = 'Lambda-Runtime-Function-Error-Type';
 const ERROR_BODY = 'Lambda-Runtime-Function-Error-Body';
 const END = Buffer.from('\r\n\r\n');
+const CRLF = Buffer.from('\r\n');
+const NONE = Buffer.alloc(0);
 
 // header makes a value that HTTP can carry.
 const header = (value) => String(value).replace(/[^\x20-\x7e]/g, '?');
@@ -21,6 +23,7 @@ export class Client {
     this.socket = null;
     this.waiting = null; // { resolve, reject } of the answer under way
     this.parser = null;
+    this.streaming = null; // the answer in pieces under way: what writes and ends it
   }
 
   // next waits for an invocation.
@@ -52,43 +55,62 @@ export class Client {
   }
 
   // last posts the last word of a process that ends; headers are those of the
-  // invocation, if it has one.
+  // invocation, if it has one. Amid an answer in pieces it is the answer's end.
   last(headers, result) {
+    if (this.streaming) {
+      return this.streaming.end(result);
+    }
     const path = headers ? pathOf(headers, 'error') : 'init/error';
     const own = { ...errorHeaders(result), ...(headers ? echo(headers) : {}) };
-    return (this.waiting || this.streaming ? new Client(this.address) : this).post(path, JSON.stringify(result), own);
+    return (this.waiting ? new Client(this.address) : this).post(path, JSON.stringify(result), own);
   }
 
   // stream begins an answer that comes in pieces: one POST in chunks. It returns
-  // what writes and ends it; broken is told when nobody will read it.
+  // what writes and ends it; broken is told when nobody will read it. The first
+  // chunk takes the head along. Only writes and the wait for what the platform
+  // says to it hold the event loop open.
   stream(headers, contentType, broken) {
-    this.streaming = true;
-    const answer = this.answer();
-    answer.then(() => { this.streaming = false; }, (e) => {
-      this.streaming = false;
-      broken(e);
-    });
-    const send = (data, callback) => {
-      if (this.socket === null) {
-        callback?.(new Error('the Runtime API closed the connection'));
-        return;
-      }
-      this.socket.write(data, callback);
-    };
-    send(this.head('POST', pathOf(headers, 'response'), {
+    let head = this.head('POST', pathOf(headers, 'response'), {
       'Lambda-Runtime-Function-Response-Mode': 'streaming',
       'Content-Type': contentType,
       'Transfer-Encoding': 'chunked',
       Trailer: `${ERROR_TYPE}, ${ERROR_BODY}`,
       ...echo(headers),
-    }));
-    return {
-      write: (chunk, callback) => send(Buffer.concat([Buffer.from(chunk.length.toString(16) + '\r\n'), chunk, Buffer.from('\r\n')]), callback),
-      end: async (result) => {
-        send(Buffer.from(`0\r\n${result ? trailer(result) : ''}\r\n`, 'latin1'));
-        return (await answer).status;
+    });
+    const answer = this.answer();
+    this.socket.unref();
+    answer.then(() => { this.streaming = null; }, (e) => {
+      this.streaming = null;
+      broken(e);
+    });
+    const send = (parts, callback) => {
+      const { socket } = this;
+      if (socket === null) {
+        callback?.(new Error('the Runtime API closed the connection'));
+        return;
+      }
+      socket.cork();
+      parts.forEach((part, i) => socket.write(part, i === parts.length - 1 ? callback : undefined));
+      socket.uncork();
+    };
+    let end = null;
+    this.streaming = {
+      write: (parts, callback) => {
+        const size = parts.reduce((n, part) => n + part.length, 0);
+        const first = Buffer.concat([head, Buffer.from(size.toString(16) + '\r\n')]);
+        head = NONE;
+        send([first, ...parts, CRLF], callback);
+      },
+      end: (result) => {
+        if (!end) {
+          this.socket?.ref();
+          send([Buffer.concat([head, Buffer.from(`0\r\n${result ? trailer(result) : ''}\r\n`, 'latin1')])]);
+          end = answer.then(({ status }) => status);
+        }
+        return end;
       },
     };
+    return this.streaming;
   }
 
   // post sends body, and returns the status.

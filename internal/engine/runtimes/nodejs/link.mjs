@@ -73,21 +73,23 @@ export class Link {
     await new Promise((resolve) => { this.#lost ? resolve() : this.#socket.once('close', resolve); });
   }
 
-  // stream begins an answer in pieces: an object with write and end.
-  stream(_headers, contentType, broken) {
-    this.#socket.write(frame('S', { type: contentType }));
-    this.#socket.once('error', broken);
+  // stream begins an answer in pieces: an object with write and end. The first
+  // piece takes the beginning along.
+  stream(_headers, contentType) {
+    let begin = frame('S', { type: contentType });
     return {
-      write: (chunk, callback) => {
+      write: (parts, callback) => {
+        const size = parts.reduce((n, part) => n + part.length, 0);
+        const head = Buffer.concat([begin, frame('C', null, size)]);
+        begin = nothing;
         this.#socket.cork();
-        this.#socket.write(frame('C', null, chunk.length));
-        this.#socket.write(chunk, callback);
+        this.#socket.write(head);
+        parts.forEach((part, i) => this.#socket.write(part, i === parts.length - 1 ? callback : undefined));
         this.#socket.uncork();
       },
       end: async (result) => {
-        this.#socket.off('error', broken);
         this.#payload = result ? Buffer.from(JSON.stringify(result)) : nothing;
-        this.#pending = frame('E', result ? typeOf(result) : {}, this.#payload.length);
+        this.#pending = Buffer.concat([begin, frame('E', result ? typeOf(result) : {}, this.#payload.length)]);
       },
     };
   }
