@@ -84,6 +84,7 @@ type Registry struct {
 
 	layers  layerBook
 	routes  routes
+	urls    urlIndex
 	uploads uploads
 
 	reserveMu sync.Mutex // held while the engine is told of a reservation
@@ -117,7 +118,7 @@ func Open(ctx context.Context, c Config) (*Registry, error) {
 	}
 	r.startWorkers()
 	r.startMeter()
-	for _, start := range []func(context.Context) error{r.migrate, r.migrateLayers, r.loadSecret, r.sweep, r.reserveAll, r.settleAll, r.standByAll} {
+	for _, start := range []func(context.Context) error{r.migrate, r.migrateLayers, r.loadSecret, r.loadURLs, r.sweep, r.reserveAll, r.settleAll, r.standByAll} {
 		if err := start(ctx); err != nil {
 			return nil, errors.Join(fmt.Errorf("open functions: %w", err), r.Close())
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/mayfly-faas/mayfly/internal/policy"
 	"github.com/mayfly-faas/mayfly/internal/store"
 )
 
@@ -261,6 +262,9 @@ func parsePolicy(text string) (policyDoc, error) {
 		if err := json.Unmarshal(s, &st); err != nil || st.Effect != "Allow" && st.Effect != "Deny" {
 			return d, bad
 		}
+	}
+	if _, err := policy.Parse(policy.Resource, text); err != nil { // it could not be decided with
+		return d, bad
 	}
 	return d, nil
 }

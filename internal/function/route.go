@@ -44,6 +44,7 @@ func (t *route) pick(x float64) *engine.Unit {
 type routes struct {
 	mu       sync.RWMutex
 	byName   map[string]map[string]*route // guarded by mu
+	fronts   map[string]map[string]*front // guarded by mu
 	changing map[string]int               // changes under way, by function; guarded by mu
 	age      uint64                       // counts the changes that have begun; guarded by mu
 }
@@ -79,6 +80,7 @@ func (rs *routes) forget(name string) {
 	defer rs.mu.Unlock()
 	rs.age++
 	delete(rs.byName, name)
+	delete(rs.fronts, name)
 	if rs.changing == nil {
 		rs.changing = map[string]int{}
 	}

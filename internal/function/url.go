@@ -68,6 +68,7 @@ func (r *Registry) CreateURL(ctx context.Context, ref Ref, e URLEdit) (u URL, er
 	set(&u.Auth, e.Auth)
 	set(&u.Mode, e.Mode)
 	missing := refuse(ErrNotFound, "Function does not exist")
+	r.urls.add(u) // before anybody can be told of it
 	err = r.change(ctx, ref.Name, missing, func(c *change) error {
 		_, err := attached[URL](c.Tx, kindURL, ref)
 		if err == nil {
@@ -81,6 +82,9 @@ func (r *Registry) CreateURL(ctx context.Context, ref Ref, e URLEdit) (u URL, er
 		}
 		return attach(c.Tx, kindURL, ref, u)
 	})
+	if err != nil {
+		r.URLByID(context.WithoutCancel(ctx), u.ID) // drops it, unless it was written all the same
+	}
 	return u, err
 }
 
