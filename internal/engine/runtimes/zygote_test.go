@@ -189,6 +189,24 @@ def h(event, context):
 	})
 }
 
+// TestForksCountNothing: what a zygote has loaded is not written to by who uses
+// it, and what warmed it up has left nothing.
+func TestForksCountNothing(t *testing.T) {
+	forked(t, func(t *testing.T, runtime string) {
+		f := py(runtime, `
+import csv, json, logging, os, sys
+from mayfly_runtime import logs
+own = lambda: 1
+before = ["_X_AMZN_TRACE_ID" in os.environ, logs.Current.request_id, logs.Current.tenant_id]
+def forever(o): return sys.getrefcount(o) == sys.getrefcount(None)
+def h(event, context):
+    shared = (json.loads, json.loads.__code__, json.JSONEncoder, json.decoder.__doc__, csv.DictReader.__init__.__code__.co_consts, logging.root, str.__dict__["join"])
+    return [all(map(forever, shared)) or sys.version_info < (3, 12), forever(own), before, len(logging.root.handlers)]
+`)
+		equal(t, "state", start(t, f).invoke("{}"), `[true, false, [false, "", null], 1]`)
+	})
+}
+
 func parseList(t *testing.T, text string) (list []json.RawMessage) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), &list); err != nil {

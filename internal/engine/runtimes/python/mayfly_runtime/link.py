@@ -10,6 +10,7 @@ import os
 
 BLANK, NEXT = b"\1\0\0\0B", b"\1\0\0\0N"
 SMALL = 16384  # what is sent in one piece with its head
+ROOM = bytearray(65536)  # made before a zygote forks, most of it stays shared
 
 
 class Link:
@@ -17,7 +18,7 @@ class Link:
         self.sock = _socket.socket(fileno=descriptor)
         self.sock.setblocking(True)
         os.set_inheritable(descriptor, False)  # not for the programs that the function runs
-        self.buffer = bytearray(65536)
+        self.buffer = ROOM
         self.answer = (NEXT, b"")  # what next sends: it asks for an invocation, too
         self.limit = 0
 

@@ -10,7 +10,7 @@ import gc
 import os
 import _socket
 
-from . import blank, link  # noqa: F401, what a fork will be
+from . import blank, link, share  # noqa: F401, what a fork will be
 
 ROOM = 1 << 20  # for programs
 READ, WRITE, EXECUTE = 1, 2, 4
@@ -22,7 +22,9 @@ def serve(control):
     sock = _socket.socket(fileno=control)
     sock.setblocking(True)
     fork, code, base = mappings(control + 1)
+    share.warm()
     gc.collect()
+    share.immortal()
     gc.freeze()  # so that no collection in a fork writes to what is shared
     gc.disable()
     region = (ctypes.c_char * ROOM).from_address(base)
