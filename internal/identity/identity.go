@@ -1,8 +1,7 @@
 // Package identity knows who may sign: the root key, users' access keys, and
 // temporary credentials of roles. It also keeps what IAM keeps about them:
-// users, groups, roles, and their policies.
-//
-// It decides nothing: which request a policy allows is for its caller to ask.
+// users, groups, roles, and their policies, and says what these allow. It
+// enforces nothing: what comes of a verdict is its caller's.
 package identity
 
 import (

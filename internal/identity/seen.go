@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/mayfly-faas/mayfly/internal/policy"
 	"github.com/mayfly-faas/mayfly/internal/store"
 )
 
@@ -29,6 +30,9 @@ type seen struct {
 	keys     map[string]sight
 	changing int    // changes under way
 	age      uint64 // counts the changes that have begun or ended
+
+	mandates  map[string]*mandate         // by a role's ARN or a user's id
+	documents map[string]*policy.Document // of sessions: by text, and by a managed policy's ARN
 }
 
 // find answers what is remembered, and an age for keep.
@@ -66,7 +70,7 @@ func (s *seen) note(id string, at int64) {
 func (s *seen) forget() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keys = nil
+	s.keys, s.mandates, s.documents = nil, nil, nil
 	s.changing++
 	s.age++
 }

@@ -25,6 +25,22 @@ type Subject struct {
 	UserID  string
 	Role    string // ARN of the role, when ARN is a session's
 	Service string // a service of AWS that asks for itself: "apigateway.amazonaws.com"
+	Tags    map[string]string
+}
+
+// role is the role's ARN of a session, as far as the session's own tells it:
+// that has no path.
+func (s *Subject) role() string {
+	if s.Role != "" {
+		return s.Role
+	}
+	account, name, ok := strings.Cut(s.ARN, ":assumed-role/")
+	if !ok {
+		return ""
+	}
+	account = strings.TrimPrefix(account, "arn:aws:sts::")
+	name, _, _ = strings.Cut(name, "/")
+	return "arn:aws:iam::" + account + ":role/" + name
 }
 
 // A Request is what is asked of policies. What it does not tell of Context is
@@ -152,7 +168,7 @@ func (p *Principal) names(who *Subject, whole bool) bool {
 		if who.ARN == "" {
 			continue // only a star names everybody
 		}
-		if a == who.ARN || a == who.Role || a == who.UserID || whole && a == who.Account || whole && a == rootOf(who.Account) {
+		if a == who.ARN || a == who.role() || a == who.UserID || whole && a == who.Account || whole && a == rootOf(who.Account) {
 			return true
 		}
 		if a == who.Account && who.ARN == rootOf(who.Account) {
@@ -174,11 +190,26 @@ func (r *Request) values(key string) ([]string, bool) {
 			return v, true
 		}
 	}
+	if name, ok := cutPrefixFold(key, "aws:PrincipalTag/"); ok {
+		for k, v := range r.Principal.Tags {
+			if strings.EqualFold(k, name) {
+				return []string{v}, true
+			}
+		}
+		return nil, false
+	}
 	v := r.Principal.tells(strings.ToLower(key))
 	if v == "" {
 		return nil, false
 	}
 	return []string{v}, true
+}
+
+func cutPrefixFold(s, prefix string) (string, bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
 }
 
 // tells is what is known of a subject under a global condition key, "" for
@@ -188,8 +219,8 @@ func (r *Request) values(key string) ([]string, bool) {
 func (s *Subject) tells(key string) string {
 	switch key {
 	case "aws:principalarn":
-		if s.Role != "" {
-			return s.Role
+		if role := s.role(); role != "" {
+			return role
 		}
 		return s.ARN
 	case "aws:principalaccount":
@@ -219,7 +250,7 @@ func (s *Subject) kind() string {
 		return "Service"
 	case s.ARN == "":
 		return "Anonymous"
-	case s.Role != "" || strings.Contains(s.ARN, ":assumed-role/"):
+	case s.role() != "":
 		return "AssumedRole"
 	case strings.HasSuffix(s.ARN, ":root"):
 		return "Account"
