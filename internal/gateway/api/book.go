@@ -94,11 +94,7 @@ func schema() []string {
 			head BLOB NOT NULL, -- the API, for lists
 			body BLOB NOT NULL  -- its parts and stages
 		);
-		CREATE TABLE apigateway_deployment (
-			api TEXT NOT NULL, id TEXT NOT NULL, doc BLOB NOT NULL,
-			snapshot BLOB, -- NULL while the API is still as it was deployed
-			PRIMARY KEY (api, id)
-		);
+		CREATE TABLE apigateway_snapshot (api TEXT NOT NULL, deployment TEXT NOT NULL, doc BLOB NOT NULL, PRIMARY KEY (api, deployment));
 		CREATE TABLE apigateway_domain (name TEXT PRIMARY KEY, doc BLOB NOT NULL);`,
 	}
 }
