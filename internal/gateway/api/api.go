@@ -28,7 +28,9 @@ const (
 const DefaultKey = "$default"
 
 // An API is an API's own settings, without its parts. Times are milliseconds
-// since 1970 here and below, and the names are those of AWS's API.
+// since 1970 here and below, and the names are those of AWS's API. The tag show
+// says what an answer of the control plane has although it is empty, or never;
+// the tag patch, which maps an update merges into what is there.
 //
 // https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid.html
 type API struct {
@@ -76,7 +78,7 @@ type Route struct {
 	OperationName                    string                          `json:",omitempty"`
 	ModelSelectionExpression         string                          `json:",omitempty"`
 	RequestModels                    map[string]string               `json:",omitempty"`
-	RequestParameters                map[string]ParameterConstraints `json:",omitempty"`
+	RequestParameters                map[string]ParameterConstraints `patch:"merge" json:",omitempty"`
 	RouteResponseSelectionExpression string                          `json:",omitempty"`
 	ApiGatewayManaged                bool                            `json:",omitempty"`
 
@@ -96,7 +98,7 @@ type RouteResponse struct {
 	RouteResponseKey         string                          // "$default"
 	ModelSelectionExpression string                          `json:",omitempty"`
 	ResponseModels           map[string]string               `json:",omitempty"`
-	ResponseParameters       map[string]ParameterConstraints `json:",omitempty"`
+	ResponseParameters       map[string]ParameterConstraints `patch:"merge" json:",omitempty"`
 }
 
 // An Integration is what stands behind routes.
@@ -114,8 +116,8 @@ type Integration struct {
 	ConnectionId                           string                       `json:",omitempty"`
 	CredentialsArn                         string                       `json:",omitempty"`
 	Description                            string                       `json:",omitempty"`
-	RequestParameters                      map[string]string            `json:",omitempty"` // "append:header.x": "$request.path.id"
-	ResponseParameters                     map[string]map[string]string `json:",omitempty"` // by status: "overwrite:header.x": "…"
+	RequestParameters                      map[string]string            `patch:"merge" json:",omitempty"` // "append:header.x": "$request.path.id"
+	ResponseParameters                     map[string]map[string]string `patch:"merge" json:",omitempty"` // by status: "overwrite:header.x": "…"
 	RequestTemplates                       map[string]string            `json:",omitempty"`
 	TemplateSelectionExpression            string                       `json:",omitempty"`
 	PassthroughBehavior                    string                       `json:",omitempty"`
@@ -139,7 +141,7 @@ type IntegrationResponse struct {
 	IntegrationResponseId       string
 	IntegrationResponseKey      string            // "$default", "/400/"
 	ContentHandlingStrategy     string            `json:",omitempty"`
-	ResponseParameters          map[string]string `json:",omitempty"`
+	ResponseParameters          map[string]string `patch:"merge" json:",omitempty"`
 	ResponseTemplates           map[string]string `json:",omitempty"`
 	TemplateSelectionExpression string            `json:",omitempty"`
 }
@@ -187,10 +189,10 @@ type Stage struct {
 	DeploymentId                string                    `json:",omitempty"`
 	AutoDeploy                  bool                      `json:",omitempty"`
 	ClientCertificateId         string                    `json:",omitempty"`
-	StageVariables              map[string]string         `show:"always" json:",omitempty"`
-	DefaultRouteSettings        *RouteSettings            `json:",omitempty"`
-	RouteSettings               map[string]*RouteSettings `show:"always" json:",omitempty"` // by route key
-	AccessLogSettings           *AccessLogSettings        `json:",omitempty"`
+	StageVariables              map[string]string         `patch:"merge" show:"always" json:",omitempty"`
+	DefaultRouteSettings        *RouteSettings            `patch:"merge" json:",omitempty"`
+	RouteSettings               map[string]*RouteSettings `patch:"merge" show:"always" json:",omitempty"` // by route key
+	AccessLogSettings           *AccessLogSettings        `patch:"merge" json:",omitempty"`
 	LastDeploymentStatusMessage string                    `json:",omitempty"`
 	ApiGatewayManaged           bool                      `json:",omitempty"`
 	Tags                        map[string]string         `show:"always" json:",omitempty"`
