@@ -71,6 +71,9 @@ func New(c Config) *Server {
 		ConnState: func(c net.Conn, state http.ConnState) {
 			if g, ok := c.(interface{ trust() }); ok && state == http.StateHijacked {
 				g.trust() // what comes is not HTTP any more
+				if own := connOf(c); own != nil {
+					own.begin() // it is at work to its end: see table.idlest
+				}
 			}
 		},
 	}

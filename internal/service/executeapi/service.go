@@ -112,6 +112,7 @@ func (a *api) open(ctx context.Context, method string, id *string) (wsapi.Connec
 		}
 		c.API, c.Stage = p.API, p.Stage
 	}
+	c.ID = *id
 	if c.API == "" { // gone, and asked for on the server's own address: nobody knows whose it was
 		return c, translate(err)
 	}
