@@ -17,6 +17,10 @@ type Request struct {
 	HTTP *http.Request // its body has been read: Body
 	Body []byte
 
+	// FunctionURL says that the request is for a function's own address, whose
+	// events differ a little from those of HTTP APIs.
+	FunctionURL bool
+
 	ID         string // requestContext.requestId
 	ExtendedID string // requestContext.extendedRequestId; ID when empty
 	Trace      string // the X-Amzn-Trace-Id that the function sees
@@ -30,11 +34,13 @@ type Request struct {
 	Resource, ResourceID string // 1.0 and REST: "/x/{id}"
 	OperationName        string // REST
 
-	// Path is rawPath (2.0), or path (1.0, REST), as the event is to show it.
+	// Path is rawPath (2.0), or path (1.0, REST), as the event is to show it:
+	// percent-encoded as it came (function URLs, REST), or decoded (HTTP APIs:
+	// see DecodedPath).
 	Path string
 
-	// ContextPath is the path of requestContext: http.path (2.0), path (1.0 and
-	// REST: with the stage). Empty means Path.
+	// ContextPath is the path of requestContext: http.path (2.0; always decoded),
+	// path (1.0 and REST: with the stage). Empty means Path.
 	ContextPath string
 
 	PathParameters map[string]string

@@ -1,16 +1,19 @@
 package payload
 
 import (
+	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -65,8 +68,12 @@ func (r *Request) headers() http.Header {
 		h.Del(name)
 	}
 	proto, port := "http", "80"
-	if r.HTTP.TLS != nil {
+	if t := r.HTTP.TLS; t != nil {
 		proto, port = "https", "443"
+		if r.FunctionURL {
+			h.Set("X-Amzn-Tls-Version", strings.Replace(tls.VersionName(t.Version), " ", "v", 1))
+			h.Set("X-Amzn-Tls-Cipher-Suite", tls.CipherSuiteName(t.CipherSuite))
+		}
 	}
 	if _, p, err := net.SplitHostPort(r.HTTP.Host); err == nil {
 		port = p
@@ -96,18 +103,48 @@ func (r *Request) body(text bool) (*string, bool) {
 	return new(base64.StdEncoding.EncodeToString(r.Body)), true
 }
 
-// isText tells whether a body of a media type is passed on as it is. Forms are
-// not, as on AWS.
+// isText tells whether a body of a media type is passed on as it is. Measured
+// on AWS: forms, other kinds of JSON and XML, and what has no type are not.
 func isText(contentType string) bool {
-	kind, _, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return false
-	}
+	kind, _, _ := strings.Cut(contentType, ";")
+	kind = strings.ToLower(strings.TrimSpace(kind))
 	switch kind {
 	case "application/json", "application/javascript", "application/xml":
 		return true
 	}
-	return strings.HasPrefix(kind, "text/") || strings.HasSuffix(kind, "+json") || strings.HasSuffix(kind, "+xml")
+	return strings.HasPrefix(kind, "text/")
+}
+
+// protocol is what events call the request's protocol. AWS's front speaks
+// HTTP/1.1 to all that is behind it, whatever the client speaks.
+func protocol(r *http.Request) string {
+	if r.ProtoMajor >= 2 {
+		return "HTTP/1.1"
+	}
+	return r.Proto
+}
+
+// Trace is the X-Amzn-Trace-Id of a request: its own, or that of a new trace.
+func Trace(r *http.Request, now time.Time) string {
+	if t := r.Header.Get("X-Amzn-Trace-Id"); strings.Contains(t, "Root=") {
+		return t
+	}
+	var b [12]byte
+	rand.Read(b[:]) // never fails, says its documentation
+	return fmt.Sprintf("Root=1-%08x-%s", uint32(now.Unix()), hex.EncodeToString(b[:]))
+}
+
+// DecodedPath is a path as events of HTTP APIs have it: decoded, cut where the
+// first decoding shows a question mark, and decoded once more. So says what was
+// measured on AWS; what cannot be decoded twice is refused there (400).
+func DecodedPath(escaped string) (path string, ok bool) {
+	once, err := url.PathUnescape(escaped)
+	if err != nil {
+		return "", false
+	}
+	once, _, _ = strings.Cut(once, "?")
+	twice, err := url.PathUnescape(once)
+	return twice, err == nil && utf8.ValidString(twice)
 }
 
 // A parameter is one of a query.

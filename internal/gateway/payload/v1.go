@@ -2,6 +2,8 @@ package payload
 
 import (
 	"mime"
+	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -62,7 +64,7 @@ type identityV1 struct {
 //
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 func V1(r *Request) ([]byte, error) {
-	e := r.v1(strings.ToLower)
+	e := r.v1(r.headers())
 	e.Version = "1.0"
 	e.Body, e.IsBase64Encoded = r.body(isText(r.HTTP.Header.Get("Content-Type")))
 	return encode(e)
@@ -72,13 +74,19 @@ func V1(r *Request) ([]byte, error) {
 //
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 func REST(r *Request) ([]byte, error) {
-	e := r.v1(func(name string) string { return name })
-	e.Body, e.IsBase64Encoded = r.body(!r.binary())
+	h := r.headers()
+	h.Del("Content-Length")
+	e := r.v1(h)
+	if len(r.Body) > 0 && !r.binary() {
+		e.Body = new(string(r.Body)) // what is no UTF-8 is lost, as on AWS
+		return encode(e)
+	}
+	e.Body, e.IsBase64Encoded = r.body(false)
 	return encode(e)
 }
 
 // v1 is what V1 and REST have in common.
-func (r *Request) v1(spell func(header string) string) eventV1 {
+func (r *Request) v1(headers http.Header) eventV1 {
 	h := r.HTTP
 	extended := r.ExtendedID
 	if extended == "" {
@@ -90,12 +98,12 @@ func (r *Request) v1(spell func(header string) string) eventV1 {
 		Context: contextV1{
 			AccountID: r.Account, APIID: r.APIID, Authorizer: r.Authorizer, DomainName: r.Domain, DomainPrefix: r.DomainPrefix,
 			ExtendedID: extended, Method: h.Method, Identity: r.identity(), Operation: r.OperationName, Path: r.contextPath(),
-			Protocol: h.Proto, RequestID: r.ID, Time: r.Time.UTC().Format(contextTime), TimeEpoch: r.Time.UnixMilli(),
+			Protocol: protocol(h), RequestID: r.ID, Time: r.Time.UTC().Format(contextTime), TimeEpoch: r.Time.UnixMilli(),
 			ResourceID: some(r.ResourceID), ResourcePath: r.Resource, Stage: r.Stage,
 		},
 	}
-	for name, values := range r.headers() {
-		name = spell(name)
+	for name, values := range headers {
+		name = spelled(h, name)
 		e.Headers[name] = values[len(values)-1]
 		e.MultiHeaders[name] = values
 	}
@@ -108,6 +116,18 @@ func (r *Request) v1(spell func(header string) string) eventV1 {
 	}
 	return e
 }
+
+// spelled is a header's name as the events of 1.0 and REST spell it: as the
+// client did, as far as is known: HTTP/2 has lower case alone. What AWS's front
+// writes is capital.
+func spelled(r *http.Request, name string) string {
+	if r.ProtoMajor < 2 || slices.Contains(capital, name) {
+		return name
+	}
+	return strings.ToLower(name)
+}
+
+var capital = []string{"Content-Length", "Host", "User-Agent", "X-Amzn-Trace-Id", "X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto"}
 
 func (r *Request) identity() identityV1 {
 	i := r.Identity

@@ -51,18 +51,21 @@ func V2(r *Request) ([]byte, error) {
 		Context: contextV2{
 			AccountID: r.Account, APIID: r.APIID, Authorizer: r.Authorizer, DomainName: r.Domain, DomainPrefix: r.DomainPrefix,
 			HTTP: httpV2{
-				Method: h.Method, Path: r.contextPath(), Protocol: h.Proto, SourceIP: r.SourceIP, UserAgent: h.UserAgent(),
+				Method: h.Method, Path: r.contextPath(), Protocol: protocol(h), SourceIP: r.SourceIP, UserAgent: h.UserAgent(),
 			},
 			RequestID: r.ID, RouteKey: r.RouteKey, Stage: r.Stage,
 			Time: r.Time.UTC().Format(contextTime), TimeEpoch: r.Time.UnixMilli(),
 		},
 	}
 	for name, values := range r.headers() {
+		with := ","
 		if name == "Cookie" {
-			e.Cookies = cookies(values)
-			continue
+			if e.Cookies = cookies(values); !r.FunctionURL {
+				continue
+			}
+			with = "; "
 		}
-		e.Headers[strings.ToLower(name)] = strings.Join(values, ",")
+		e.Headers[strings.ToLower(name)] = strings.Join(values, with)
 	}
 	for _, q := range query(h.URL.RawQuery) {
 		e.Query = joined(e.Query, q.name, q.value)
