@@ -3,8 +3,16 @@ package app
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -135,5 +143,71 @@ func TestSlowUploadGivesItsTurnUp(t *testing.T) {
 		if err := l.admit(r, "lambda", "CreateFunction"); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// certificate writes a certificate of its own for localhost, and its key.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err1 := x509.CreateCertificate(rand.Reader, c, c, &private.PublicKey, private)
+	secret, err2 := x509.MarshalPKCS8PrivateKey(private)
+	cert, key = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
+	err3 := os.WriteFile(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
+	err4 := os.WriteFile(key, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		t.Fatal(err)
+	}
+	return cert, key
+}
+
+// A server with a certificate answers HTTPS beside HTTP, and lets what has
+// connections of its own end before the engine does.
+func TestTLSBesidePlain(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // for an address that is free
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure := l.Addr().String()
+	l.Close()
+	cert, key := certificate(t)
+	data := t.TempDir()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- Run(ctx, cli.ServeOptions{Listen: "127.0.0.1:0", ListenTLS: secure, TLSCert: cert, TLSKey: key, Data: data, Region: "eu-central-1", Tier: "process"})
+	}()
+	plain := endpoint(t, data)
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	for _, url := range []string{plain.url, "https://" + secure} {
+		r, err := client.Get(url + "/_mayfly/health")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Body.Close()
+		if r.StatusCode != http.StatusOK || (r.TLS != nil) != strings.HasPrefix(url, "https") {
+			t.Errorf("%s: %s", url, r.Status)
+		}
+	}
+	client.CloseIdleConnections()
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRunWantsItsCertificate(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	err := Run(t.Context(), cli.ServeOptions{Listen: "127.0.0.1:0", ListenTLS: "127.0.0.1:0", TLSCert: "no.pem", TLSKey: "no.pem", Data: data, Tier: "process"})
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	if _, err := os.Stat(data); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a server without its certificate made its folder: %v", err)
 	}
 }

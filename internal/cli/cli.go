@@ -27,9 +27,6 @@ const (
 // ServeOptions are what `mayfly serve` was asked for.
 type ServeOptions struct {
 	Listen      string // "127.0.0.1:4566"
-	ListenTLS   string // the same for TLS, "" for none
-	TLSCert     string // file
-	TLSKey      string // file
 	Data        string // folder
 	Region      string
 	AuthOff     bool
@@ -44,6 +41,9 @@ type ServeOptions struct {
 	MemoryMB int           // that all sandboxes together may use; 0: four fifths of the machine's, negative: no limit
 	BlanksMB int           // for interpreters started ahead; 0: a sixteenth of the machine's, negative: none
 	KeepWarm time.Duration // the longest that an idle sandbox is kept
+
+	ListenTLS       string // address for TLS, beside Listen; "" for none
+	TLSCert, TLSKey string // files; with ListenTLS alone
 }
 
 // A Server runs a server until ctx ends.
