@@ -2,11 +2,14 @@ package payload
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -37,11 +40,21 @@ type said struct {
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 func Infer(raw []byte) (*Answer, error) {
-	members := map[string]json.RawMessage{}
-	if json.Unmarshal(raw, &members) != nil || members["statusCode"] == nil {
-		return &Answer{Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: raw}, nil
+	var probe struct {
+		Status json.RawMessage `json:"statusCode"`
 	}
-	return read(raw, true)
+	raw = bytes.TrimSpace(raw)
+	if len(raw) > 0 && raw[0] == '{' && json.Unmarshal(raw, &probe) == nil && probe.Status != nil {
+		return read(raw, form{cookies: true, decode: true})
+	}
+	a := &Answer{Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: raw}
+	if len(raw) > 0 && raw[0] == '"' {
+		var text string // goes out as it is, without its quotes
+		if json.Unmarshal(raw, &text) == nil {
+			a.Body = []byte(text)
+		}
+	}
+	return a, nil
 }
 
 // Strict reads an answer of payload format 1.0, of a REST or of a WebSocket
@@ -49,27 +62,49 @@ func Infer(raw []byte) (*Answer, error) {
 //
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 func Strict(raw []byte) (*Answer, error) {
-	return read(raw, false)
+	return read(raw, form{multi: true, decode: true})
 }
 
-func read(raw []byte, v2 bool) (*Answer, error) {
+// StrictText is Strict for a REST API whose client did not ask for one of its
+// binary types: a body in base64 goes out as it is.
+//
+// https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-payload-encodings.html
+func StrictText(raw []byte) (*Answer, error) {
+	return read(raw, form{multi: true})
+}
+
+// A form is what of an answer is heeded.
+type form struct {
+	cookies bool // 2.0
+	multi   bool // 1.0 and REST: multiValueHeaders
+	decode  bool // isBase64Encoded
+
+	kind string // Content-Type when none is said; "" is application/json
+	lax  bool   // no status is 200
+}
+
+func read(raw []byte, f form) (*Answer, error) {
 	var s said
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	status, err := s.status()
-	if err != nil {
-		return nil, err
+	status := http.StatusOK
+	if !f.lax || s.Status != nil {
+		var err error
+		if status, err = s.status(); err != nil {
+			return nil, err
+		}
 	}
 	a := &Answer{Status: status, Header: http.Header{}}
-	if a.Body, err = s.body(); err != nil {
+	var err error
+	if a.Body, err = s.body(f.decode && s.Base64); err != nil {
 		return nil, err
 	}
-	if err := s.header(a.Header, v2); err != nil {
+	if err := s.header(a.Header, f); err != nil {
 		return nil, err
 	}
-	if a.Header["Content-Type"] == nil && len(a.Body) > 0 {
-		a.Header.Set("Content-Type", "application/json")
+	if a.Header["Content-Type"] == nil {
+		a.Header.Set("Content-Type", cmp.Or(f.kind, "application/json"))
 	}
 	return a, nil
 }
@@ -83,7 +118,8 @@ func (s *said) status() (int, error) {
 	return n, nil
 }
 
-func (s *said) body() ([]byte, error) {
+// body is the text, decoded if it is to be. What is no text goes out as JSON.
+func (s *said) body(decode bool) ([]byte, error) {
 	if len(s.Body) == 0 || string(s.Body) == "null" {
 		return nil, nil
 	}
@@ -94,7 +130,7 @@ func (s *said) body() ([]byte, error) {
 	if err := json.Unmarshal(s.Body, &text); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
-	if !s.Base64 {
+	if !decode {
 		return []byte(text), nil
 	}
 	b, err := base64.StdEncoding.DecodeString(text)
@@ -105,26 +141,35 @@ func (s *said) body() ([]byte, error) {
 }
 
 // header fills h with what the function wants to send.
-func (s *said) header(h http.Header, v2 bool) error {
+func (s *said) header(h http.Header, f form) error {
+	if f.multi {
+		if err := s.multiHeader(h); err != nil {
+			return err
+		}
+	}
 	for name, raw := range s.Headers {
 		if err := setHeader(h, name, raw); err != nil {
 			return err
 		}
 	}
-	if v2 {
-		for _, c := range s.Cookies {
-			if err := addHeader(h, "Set-Cookie", c); err != nil {
-				return err
-			}
-		}
+	if !f.cookies {
 		return nil
 	}
+	for _, c := range s.Cookies {
+		if err := addHeader(h, "Set-Cookie", c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// multiHeader adds headers with several values.
+func (s *said) multiHeader(h http.Header) error {
 	for name, raw := range s.MultiHeaders {
 		var values []json.RawMessage
 		if err := json.Unmarshal(raw, &values); err != nil {
-			return fmt.Errorf("%w: header %s: %w", ErrMalformed, name, err)
+			return fmt.Errorf("%w: header %q: %w", ErrMalformed, name, err)
 		}
-		h.Del(name)
 		for _, v := range values {
 			if err := setHeader(h, name, v); err != nil {
 				return err
@@ -151,22 +196,24 @@ func setHeader(h http.Header, name string, raw json.RawMessage) error {
 	return addHeader(h, name, string(bytes.TrimSpace(raw)))
 }
 
-// addHeader adds a header unless it is the connection's own. A name or a value
-// that HTTP cannot carry would be read as something else: it is refused.
+// addHeader adds a header unless it is the connection's own, or is there with
+// this value. A name or a value that HTTP cannot carry would be read as
+// something else: it is refused.
 func addHeader(h http.Header, name, value string) error {
 	value = strings.Trim(value, " \t")
 	if !validName(name) || !validValue(value) {
 		return fmt.Errorf("%w: header %q", ErrMalformed, name)
 	}
-	if !ours(name) {
-		h.Add(name, value)
+	name = http.CanonicalHeaderKey(name)
+	if !ours(name) && (name == "Set-Cookie" || !slices.Contains(h[name], value)) {
+		h[name] = append(h[name], value)
 	}
 	return nil
 }
 
 // ours tells whether a header is the server's to write.
 func ours(name string) bool {
-	switch http.CanonicalHeaderKey(name) {
+	switch name { // canonical
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Te", "Trailer", "Upgrade", "Content-Length", "Date":
 		return true
 	}
@@ -192,17 +239,31 @@ func validValue(v string) bool {
 	return true
 }
 
-// Write sends the answer.
+// Write sends the answer. The headers that w has stay, unless the answer has
+// them too.
 func (a *Answer) Write(w http.ResponseWriter) {
 	h := w.Header()
-	for name, values := range a.Header {
-		h[name] = values
-	}
-	if a.Status >= 200 && a.Status != http.StatusNoContent && a.Status != http.StatusNotModified {
-		h.Set("Content-Length", strconv.Itoa(len(a.Body)))
-		w.WriteHeader(a.Status)
-		w.Write(a.Body) // a client that went away is no error of ours
+	maps.Copy(h, a.Header)
+	if bodiless(a.Status) {
+		h.Del("Content-Type")
+		w.WriteHeader(final(a.Status))
 		return
 	}
+	h.Set("Content-Length", strconv.Itoa(len(a.Body)))
 	w.WriteHeader(a.Status)
+	w.Write(a.Body) // a client that went away is no error of ours; net/http sends none to HEAD
+}
+
+// bodiless tells whether HTTP knows no body for a status.
+func bodiless(status int) bool {
+	return status < 200 || status == http.StatusNoContent || status == http.StatusNotModified
+}
+
+// final is the status that ends a request: one below 200 would leave the client
+// waiting.
+func final(status int) int {
+	if status < 200 {
+		return http.StatusBadGateway
+	}
+	return status
 }

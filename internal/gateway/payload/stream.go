@@ -3,6 +3,7 @@ package payload
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"net/http"
 )
 
@@ -12,6 +13,9 @@ const StreamType = "application/vnd.awslambda.http-integration-response"
 
 // maxPrelude is the most that a prelude may hold.
 const maxPrelude = 1 << 20
+
+// unknown is the media type of what does not say its own.
+const unknown = "application/octet-stream"
 
 // nuls ends a prelude.
 var nuls = make([]byte, 8)
@@ -26,6 +30,7 @@ type Stream struct {
 	head    []byte        // of it, what has come
 	kind    string
 	begun   bool
+	empty   bool // the status knows no body
 	err     error
 }
 
@@ -63,9 +68,12 @@ func (s *Stream) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if !s.begun {
-		s.start(&Answer{Status: 200, Header: http.Header{}})
+		s.start(s.plain())
 	}
-	return len(p), s.body(p)
+	if err := s.body(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // readPrelude gives what follows the prelude, nil while it has not ended.
@@ -79,7 +87,7 @@ func (s *Stream) readPrelude(p []byte) ([]byte, error) {
 	if i < 0 {
 		return nil, nil
 	}
-	a, err := read(s.head[:from+i], true)
+	a, err := read(s.head[:from+i], form{cookies: true, multi: true, lax: true, kind: unknown})
 	if err != nil {
 		return nil, err
 	}
@@ -90,23 +98,32 @@ func (s *Stream) readPrelude(p []byte) ([]byte, error) {
 }
 
 func (s *Stream) start(a *Answer) {
-	if a.Header["Content-Type"] == nil {
-		a.Header.Set("Content-Type", "application/octet-stream")
-	}
 	if s.send != nil {
 		s.send(a)
 	}
-	h := s.w.Header()
-	for name, values := range a.Header {
-		h[name] = values
-	}
-	s.w.WriteHeader(a.Status)
+	maps.Copy(s.w.Header(), a.Header)
+	s.empty = bodiless(a.Status)
 	s.begun = true
+	s.w.WriteHeader(final(a.Status))
+}
+
+// plain is the head of an answer without a prelude.
+func (s *Stream) plain() *Answer {
+	kind := s.kind
+	if kind == "" || !validValue(kind) {
+		kind = unknown
+	}
+	return &Answer{Status: http.StatusOK, Header: http.Header{"Content-Type": {kind}}}
 }
 
 func (s *Stream) body(p []byte) error {
-	if _, err := s.w.Write(p); err != nil {
-		return err
+	if s.empty {
+		return nil
+	}
+	if len(p) > 0 {
+		if _, err := s.w.Write(p); err != nil {
+			return err
+		}
 	}
 	return s.flush.Flush()
 }
@@ -121,7 +138,7 @@ func (s *Stream) End() error {
 	case s.prelude:
 		return fmt.Errorf("%w: the prelude does not end", ErrMalformed)
 	case !s.begun:
-		s.start(&Answer{Status: 200, Header: http.Header{}})
+		s.start(s.plain())
 	}
 	return nil
 }

@@ -1,7 +1,8 @@
-// Package url serves function URLs: the addresses that functions have on the
-// web by themselves.
+// Package url is the data plane of function URLs: a request to a function's own
+// address becomes an event, the function runs, and its answer goes back, at once
+// or as it is written. It edits nothing: package function keeps the addresses.
 //
-// https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html
+// https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 package url
 
 import (
@@ -10,7 +11,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/function"
@@ -19,36 +19,43 @@ import (
 	"github.com/mayfly-faas/mayfly/internal/wire"
 )
 
-// Path is where addresses are for clients that cannot resolve their host names:
-// Path + id + "/…", on a host that the server knows.
-const Path = "/_mayfly/url/"
-
-// Functions is what a Handler needs of *function.Registry.
+// Functions are the functions behind the addresses: function.Registry.
 type Functions interface {
+	// URLByID finds an address; function.ErrNotFound when there is none.
 	URLByID(ctx context.Context, id string) (function.URL, error)
+
+	// Decide says what a function's resource policy says.
 	Decide(ctx context.Context, ref function.Ref, in *policy.Request) (policy.Verdict, error)
+
 	Invoke(ctx context.Context, ref function.Ref, in function.Invocation) (function.Result, error)
 	ARN(name, qualifier string) string
 }
 
-// A Config is what a Handler is made of.
+// Config is what a Handler needs of its surroundings.
 type Config struct {
 	Functions Functions
 
-	// Gate verifies signatures, see wire.Gate.
+	// Gate verifies the signatures of requests to addresses of type AWS_IAM.
 	Gate wire.Gate
 
-	// Allow says what the caller's own policies say of a request.
-	Allow func(context.Context, wire.Caller, *policy.Request) (policy.Verdict, error)
+	// Identity says what a caller's own policies say. Nil allows the root user
+	// all, and says nothing of others.
+	Identity func(context.Context, wire.Caller, *policy.Request) (policy.Verdict, error)
 
-	Now func() time.Time // time.Now
-	Log *slog.Logger     // slog.Default()
+	Account string
+
+	// Open lets everybody in, whatever the policies say: a server without
+	// authorization.
+	Open bool
+
+	Now func() time.Time // nil is time.Now
+	Log *slog.Logger     // nil is slog.Default()
 }
 
-// A Handler serves all function URLs.
+// A Handler serves all function URLs. It may be used from any goroutine.
 type Handler struct {
-	c    Config
-	sums [3]atomic.Int64 // requests, 4xx, 5xx
+	Config
+	count counters
 }
 
 // New makes a Handler.
@@ -59,198 +66,164 @@ func New(c Config) *Handler {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	return &Handler{c: c}
+	if c.Identity == nil {
+		c.Identity = rootAlone
+	}
+	return &Handler{Config: c}
 }
 
-// Stats are counts since the start, as AWS's metrics UrlRequestCount,
-// Url4xxCount and Url5xxCount have them.
-type Stats struct{ Requests, Errors4xx, Errors5xx int64 }
-
-// Stats answers the counts.
-func (h *Handler) Stats() Stats {
-	return Stats{h.sums[0].Load(), h.sums[1].Load(), h.sums[2].Load()}
+func rootAlone(_ context.Context, c wire.Caller, _ *policy.Request) (policy.Verdict, error) {
+	if c.Root {
+		return policy.Allowed, nil
+	}
+	return policy.None, nil
 }
 
-// Match answers who serves r, nil when it is for no function URL.
+// pathForm begins the paths of addresses for clients that cannot resolve names
+// below ours.
+const pathForm = "/_mayfly/url/"
+
+// Match is who serves r; nil when it is not for a function's address.
 func (h *Handler) Match(r *http.Request) http.Handler {
-	if id := idOf(r.Host); id != "" {
-		return h.serve(id, r.URL.EscapedPath())
+	if id, ok := idOf(r.Host); ok {
+		return &site{h, id, ""}
 	}
-	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), Path)
-	if !ok {
-		return nil
+	if rest, ok := strings.CutPrefix(r.URL.EscapedPath(), pathForm); ok {
+		id, _, _ := strings.Cut(rest, "/")
+		if isID(id) {
+			return &site{h, id, pathForm + id}
+		}
 	}
-	id, path, _ := strings.Cut(rest, "/")
-	return h.serve(id, "/"+path)
-}
-
-// idOf is the id in a host name "<id>.lambda-url.<region>.…", "" for none.
-func idOf(host string) string {
-	id, rest, _ := strings.Cut(host, ".")
-	if len(rest) < len("lambda-url.") || !strings.EqualFold(rest[:len("lambda-url.")], "lambda-url.") {
-		return ""
-	}
-	return strings.ToLower(id)
-}
-
-func (h *Handler) serve(id, path string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{Handler: h, w: &counted{ResponseWriter: w}, r: r, path: path, at: h.c.Now(), id: wire.RequestID(r.Context())}
-		v.trace = payload.Trace(r, v.at)
-		v.head(w.Header())
-		v.answer(id)
-		h.count(v.w.status)
-	})
-}
-
-func (h *Handler) count(status int) {
-	h.sums[0].Add(1)
-	if class := status / 100; class == 4 || class == 5 {
-		h.sums[class-3].Add(1)
-	}
-}
-
-// A counted remembers its status.
-type counted struct {
-	http.ResponseWriter
-	status int
-}
-
-func (c *counted) WriteHeader(status int) {
-	if c.status == 0 {
-		c.status = status
-	}
-	c.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap lets http.ResponseController flush.
-func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
-
-// A visit is one request to a function URL.
-type visit struct {
-	*Handler
-	w         *counted
-	r         *http.Request
-	path      string // escaped, as it came, without what names the function
-	id, trace string
-	at        time.Time
-	url       function.URL
-	who       any // requestContext.authorizer
-	account   string
-}
-
-// head writes what every answer has.
-func (v *visit) head(h http.Header) {
-	h.Set("X-Amzn-Requestid", v.id)
-	root, _, _ := strings.Cut(v.trace, ";")
-	h.Set("X-Amzn-Trace-Id", root)
-}
-
-func (v *visit) answer(id string) {
-	u, err := v.c.Functions.URLByID(v.r.Context(), id)
-	if err != nil {
-		v.fail(err)
-		return
-	}
-	v.url = u
-	if v.preflight() {
-		return
-	}
-	if err := v.admit(); err != nil {
-		v.fail(err)
-		return
-	}
-	body, err := payload.ReadBody(v.r, payload.MaxURLBody)
-	if err == nil {
-		err = v.invoke(body)
-	}
-	if err != nil {
-		v.fail(err)
-	}
-}
-
-// event is the request as the function sees it.
-func (v *visit) event(body []byte) ([]byte, error) {
-	prefix, _, _ := strings.Cut(v.r.Host, ".")
-	decoded, ok := payload.DecodedPath(v.path)
-	if !ok {
-		decoded = v.path
-	}
-	e, err := payload.V2(&payload.Request{
-		HTTP: v.r, Body: body, FunctionURL: true, ID: v.id, Trace: v.trace, Time: v.at, SourceIP: payload.SourceIP(v.r),
-		Account: v.account, APIID: v.url.ID, Domain: v.r.Host, DomainPrefix: prefix, Stage: "$default", RouteKey: "$default",
-		Path: v.path, ContextPath: decoded, Authorizer: v.who,
-	})
-	if err == nil && len(e) > payload.MaxEvent {
-		err = payload.ErrTooLarge
-	}
-	return e, err
-}
-
-func (v *visit) invoke(body []byte) error {
-	e, err := v.event(body)
-	if err != nil {
-		return err
-	}
-	in := function.Invocation{RequestID: v.id, Payload: e, TraceHeader: v.trace}
-	if v.url.Mode == "RESPONSE_STREAM" {
-		return v.stream(in)
-	}
-	return v.buffered(in)
-}
-
-// maxAnswer is the most that a function may answer at once, maxStream in pieces.
-const (
-	maxAnswer = 6<<20 + 100
-	maxStream = 200 << 20
-)
-
-// errFunction says that the function failed: the client is not told how.
-var errFunction = errors.New("the function failed")
-
-// buffered sends the answer once it is whole.
-func (v *visit) buffered(in function.Invocation) error {
-	var out whole
-	in.Answer, in.Limit = &out, maxAnswer
-	res, err := v.c.Functions.Invoke(v.r.Context(), v.url.Ref(), in)
-	switch {
-	case err != nil:
-		return err
-	case res.Failure != nil:
-		return errFunction
-	}
-	a, err := payload.Infer(out)
-	if err != nil {
-		return err
-	}
-	v.cors(a.Header)
-	a.Write(v.w)
 	return nil
 }
 
-// A whole is an answer as it comes in.
-type whole []byte
-
-func (b *whole) Write(p []byte) (int, error) {
-	*b = append(*b, p...)
-	return len(p), nil
+// idOf is the id in a host: "<id>.lambda-url.<region>.<anything>".
+func idOf(host string) (string, bool) {
+	id, rest, ok := strings.Cut(host, ".")
+	if !ok || len(rest) < len("lambda-url.") || !strings.EqualFold(rest[:len("lambda-url.")], "lambda-url.") {
+		return "", false
+	}
+	if !strings.Contains(rest[len("lambda-url."):], ".") {
+		return "", false
+	}
+	id = strings.ToLower(id)
+	return id, isID(id)
 }
 
-// stream sends the answer as it comes. What fails behind its first byte breaks
-// the connection: half an answer must not look whole.
-func (v *visit) stream(in function.Invocation) error {
-	s := payload.NewStream(v.w, func(a *payload.Answer) { v.cors(a.Header) })
-	in.Answer, in.Limit, in.Begin = s, maxStream, s.Begin
-	res, err := v.c.Functions.Invoke(v.r.Context(), v.url.Ref(), in)
-	if err == nil && res.Failure != nil {
-		err = errFunction
+func isID(id string) bool {
+	return len(id) == 32 && strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
+}
+
+// A site is one address, as one request means it.
+type site struct {
+	*Handler
+	id     string
+	prefix string // of the path, in its path form
+}
+
+// ServeHTTP answers a request.
+func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := s.Now()
+	c := &counted{ResponseWriter: w}
+	defer func() { s.count.add(c.status, s.Now().Sub(start)) }()
+	trace := payload.Trace(r, start)
+	w.Header().Set("X-Amzn-Requestid", wire.RequestID(r.Context()))
+	w.Header().Set("X-Amzn-Trace-Id", trace)
+	u, err := s.Functions.URLByID(r.Context(), s.id)
+	switch {
+	case errors.Is(err, function.ErrNotFound):
+		refuse(c, http.StatusNotFound, "ResourceNotFoundException", `{"Message":null}`)
+		return
+	case err != nil:
+		s.fail(c, r, err)
+		return
 	}
-	if err == nil {
-		err = s.End()
+	if u.CORS != nil && preflight(r) {
+		allowPreflight(c, r, u.CORS)
+		return
 	}
-	if err != nil && s.Begun() {
-		v.c.Log.Debug("a streamed answer broke off", "function", v.url.Function, "request", v.id, "err", err)
-		panic(http.ErrAbortHandler)
+	v := &visit{site: s, u: u, trace: trace, time: start, w: c}
+	if err := v.serve(r); err != nil {
+		s.fail(c, r, err)
 	}
-	return err
+}
+
+// A visit is one request to an address that is there.
+type visit struct {
+	*site
+	u     function.URL
+	trace string
+	time  time.Time
+	w     *counted
+	r     *http.Request // let in, with its caller
+}
+
+// serve runs the function. Its error is for the client to hear, who has heard
+// nothing.
+func (v *visit) serve(r *http.Request) (err error) {
+	if v.r, err = v.admit(r); err != nil {
+		return err
+	}
+	body, err := payload.ReadBody(v.r, payload.MaxURLBody)
+	if err != nil {
+		return err
+	}
+	event, err := payload.V2(v.request(body))
+	if err != nil {
+		return err
+	}
+	if len(event) > payload.MaxEvent {
+		return payload.ErrTooLarge
+	}
+	in := function.Invocation{RequestID: wire.RequestID(v.r.Context()), Payload: event, TraceHeader: v.trace}
+	if v.u.Mode == "RESPONSE_STREAM" {
+		return v.stream(in)
+	}
+	return v.buffer(in)
+}
+
+// request is what the event tells of the request.
+func (v *visit) request(body []byte) *payload.Request {
+	r := v.r
+	path := strings.TrimPrefix(r.URL.EscapedPath(), v.prefix)
+	decoded := strings.TrimPrefix(r.URL.Path, v.prefix)
+	if path == "" {
+		path, decoded = "/", "/"
+	}
+	p := &payload.Request{
+		FunctionURL: true, HTTP: r, Body: body, ID: wire.RequestID(r.Context()), Trace: v.trace, Time: v.time, SourceIP: payload.SourceIP(r),
+		Account: "anonymous", APIID: v.id, Domain: hostname(r.Host), DomainPrefix: v.id, Stage: "$default", RouteKey: "$default",
+		Path: path, ContextPath: decoded,
+	}
+	if v.prefix != "" {
+		r.Header.Set("X-Forwarded-Prefix", v.prefix) // where frameworks look
+	}
+	if v.u.Auth == "AWS_IAM" {
+		p.Account = v.Account
+		p.Authorizer = map[string]any{"iam": iamOf(wire.CallerOf(r.Context()))}
+	}
+	return p
+}
+
+// An iam is requestContext.authorizer.iam.
+type iam struct {
+	AccessKey       string  `json:"accessKey"`
+	AccountID       string  `json:"accountId"`
+	CallerID        string  `json:"callerId"`
+	CognitoIdentity *string `json:"cognitoIdentity"`
+	PrincipalOrgID  *string `json:"principalOrgId"`
+	UserARN         string  `json:"userArn"`
+	UserID          string  `json:"userId"`
+}
+
+func iamOf(c wire.Caller) iam {
+	return iam{AccessKey: c.AccessKeyID, AccountID: c.Account, CallerID: c.UserID, UserARN: c.ARN, UserID: c.UserID}
+}
+
+// hostname is a host without its port.
+func hostname(host string) string {
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		return host[:i]
+	}
+	return host
 }
