@@ -94,7 +94,20 @@ func (i *instance) execute(ctx context.Context) (*fault, error) {
 		return nil, err
 	}
 	i.proc = proc
+	if i.linked {
+		i.watch()
+	}
 	return nil, nil
+}
+
+// watch has nobody follow an invocation any more when the process has ended. What
+// it has started may keep its link open.
+func (i *instance) watch() {
+	proc, interrupt := i.proc, i.api.Interrupter()
+	i.watchers.Go(func() {
+		<-proc.Done()
+		interrupt()
+	})
 }
 
 // await waits for the runtime's first word.

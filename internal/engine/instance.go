@@ -44,6 +44,8 @@ type instance struct {
 	closing chan struct{}
 	close   func()
 
+	watchers sync.WaitGroup // of processes, one each
+
 	blank  *blank.Blank    // that waits for its assignment; nil once it has it, and for what is executed
 	begun  time.Time       // when blank was asked for
 	proc   sandbox.Process // nil when nothing runs
@@ -146,6 +148,7 @@ func (e *Engine) adopt(ctx context.Context, u *Unit, o blank.Order, provisioned 
 		return nil, err
 	}
 	i.blank, i.begun, i.proc, i.cpu = b, begun, b.Proc, b.CPU
+	i.watch()
 	b.Output.To(i.log)
 	return i, nil
 }
@@ -259,6 +262,7 @@ func (i *instance) Close() { i.close() }
 func (i *instance) shut() {
 	close(i.closing)
 	i.place.Close()
+	i.watchers.Wait()
 	i.log.Close()
 }
 

@@ -67,25 +67,12 @@ func (in *invocation) ensureReady(deadline time.Time) (err error) {
 // deliver gives the call to the runtime, and waits until it has answered and
 // asks for more, has ended, or is late.
 func (in *invocation) deliver(deadline time.Time) error {
-	if in.timer == nil {
-		in.timer = time.NewTimer(time.Until(deadline))
-	} else {
-		in.timer.Reset(time.Until(deadline))
-	}
-	defer in.timer.Stop()
-	done := in.api.Begin(&runtimeapi.Call{
+	done := in.api.Follow(&runtimeapi.Call{
 		ID: in.c.RequestID, Attempt: blank.NewID(), Payload: in.c.Payload, Deadline: deadline,
 		InvokedARN: in.c.InvokedARN, TraceHeader: in.c.TraceHeader, ClientContext: in.c.ClientContext,
 		Begin: in.c.Begin, Answer: in.c.Answer, Limit: in.c.Limit,
 	})
-	select {
-	case <-done:
-		in.took = time.Since(in.start)
-		in.proc.Flush()
-	case <-in.proc.Done():
-		in.took = time.Since(in.start)
-		in.ending = in.exit()
-	case <-in.timer.C:
+	if !in.ended(done) && !in.wait(done, deadline) {
 		in.ending = overran(in.u.Timeout)
 	}
 	res := in.api.End()
@@ -100,6 +87,39 @@ func (in *invocation) deliver(deadline time.Time) error {
 		in.fault = in.ending // the answer was cut off because the process was
 	}
 	return in.interrupted()
+}
+
+// ended takes note that the runtime has answered, if done is closed.
+func (in *invocation) ended(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		in.took = time.Since(in.start)
+		in.proc.Flush()
+		return true
+	default:
+		return false
+	}
+}
+
+// wait waits until the runtime has answered or has ended, and takes note of it;
+// false when it is late.
+func (in *invocation) wait(done <-chan struct{}, deadline time.Time) bool {
+	if in.timer == nil {
+		in.timer = time.NewTimer(time.Until(deadline))
+	} else {
+		in.timer.Reset(time.Until(deadline))
+	}
+	defer in.timer.Stop()
+	select {
+	case <-done:
+		return in.ended(done)
+	case <-in.proc.Done():
+		in.took = time.Since(in.start)
+		in.ending = in.exit()
+		return true
+	case <-in.timer.C:
+		return false
+	}
 }
 
 // interrupted reports whether it was the engine that ended the code.

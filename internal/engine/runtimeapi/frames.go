@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"time"
 )
@@ -28,38 +29,119 @@ var (
 // pieces are buffers for answers that are longer than a link's own.
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
-// A link is the server's end of one. One goroutine reads; any may write.
+// A link is the server's end of one. Any goroutine may write. Frames are read by
+// the link's own goroutine, or by who follows an invocation.
 type link struct {
 	run  *run
 	conn net.Conn
-	in   *bufio.Reader
+	wake chan struct{} // of capacity 1: the link's goroutine has to read again
 
-	stream *turn // the answer that comes in pieces; nil for none
-	full   bool  // it is over the limit
+	reading sync.Mutex // held by who reads frames; guards what follows
+	in      *bufio.Reader
+	idle    bool  // the runtime waits for an invocation, and has nothing to say until then
+	stream  *turn // the answer that comes in pieces; nil for none
+	full    bool  // it is over the limit
 
 	mu  sync.Mutex // guards out; held while a frame is written
 	out []byte
+
+	halt   sync.Mutex // guards halted, and the deadline of reads
+	halted bool       // nobody may follow
 }
 
 func newLink(r *run, c net.Conn) *link {
-	return &link{run: r, conn: c, in: bufio.NewReaderSize(c, linkBuffer)}
+	return &link{run: r, conn: c, wake: make(chan struct{}, 1), in: bufio.NewReaderSize(c, linkBuffer)}
 }
 
-// serve reads frames until the link ends, or the runtime breaks the rules.
+// serve reads frames until the link ends, or the runtime breaks the rules. While
+// the runtime waits for an invocation it does not read: who has one may do so.
 func (l *link) serve() {
 	defer l.conn.Close() // the runtime ends with it, and who waits for that hears of it
-	for {
+	for l.listen() {
+		<-l.wake
+	}
+}
+
+// listen reads frames until the runtime waits for an invocation. It returns false
+// when the link has ended.
+func (l *link) listen() bool {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	for l.idle = false; !l.still(); {
 		if err := l.frame(); err != nil {
 			l.broken()
-			return
+			return false
 		}
 	}
+	return true
+}
+
+// still reports whether the runtime waits, and has said no more than it may.
+func (l *link) still() bool { return l.idle && l.in.Buffered() == 0 }
+
+// resume has the link's goroutine read again.
+func (l *link) resume() {
+	select {
+	case l.wake <- struct{}{}:
+	default: // it will
+	}
+}
+
+// follow reads what the runtime says of the invocation that was just sent, on the
+// goroutine of who waits for it: that is one wake-up, where the link's own
+// goroutine would make it two. It returns when the runtime waits for another one, or
+// leaves the rest to the link's goroutine: after until, when it is interrupted, and
+// when the link ends.
+func (l *link) follow(until time.Time) {
+	l.reading.Lock()
+	defer l.reading.Unlock()
+	l.idle = false
+	for readable := l.limit(until); readable && !l.still(); {
+		if _, err := l.in.Peek(1); errors.Is(err, os.ErrDeadlineExceeded) {
+			break
+		}
+		if err := l.frame(); err != nil {
+			l.broken()
+			l.conn.Close()
+			break
+		}
+	}
+	if !l.still() {
+		l.conn.SetReadDeadline(time.Time{}) // an error means that it is closed
+		l.resume()
+	}
+}
+
+// quiet reports whether the runtime, which waits, has not said a word since. What
+// it says then would be taken for the answer to what comes next.
+func (l *link) quiet() bool {
+	q, ok := l.conn.(interface{ Quiet() bool })
+	return !ok || q.Quiet()
+}
+
+// limit has reads fail after until. It returns false when nobody may follow.
+func (l *link) limit(until time.Time) bool {
+	l.halt.Lock()
+	defer l.halt.Unlock()
+	if !l.halted {
+		l.conn.SetReadDeadline(until) // an error means that it is closed
+	}
+	return !l.halted
+}
+
+// interrupt has who follows stop, and nobody follow from now on.
+func (l *link) interrupt() {
+	l.halt.Lock()
+	defer l.halt.Unlock()
+	l.halted = true
+	l.conn.SetReadDeadline(time.Unix(1, 0)) // an error means that it is closed
 }
 
 // broken ends an answer that will not become complete.
 func (l *link) broken() {
 	if l.stream != nil {
 		l.run.answered(l.stream, &Failure{Type: "Runtime.TruncatedResponse"})
+		l.stream = nil
 	}
 }
 
@@ -107,8 +189,9 @@ func (l *link) next() error {
 	if refused != nil {
 		return refused
 	}
+	l.idle = t == nil
 	if t != nil {
-		l.deliver(t)
+		l.send(t)
 	}
 	return nil
 }
@@ -304,10 +387,17 @@ func (l *link) write(frame []byte) error {
 	return err
 }
 
-// deliver sends t to the runtime. It waits while the runtime does not read, but
+// deliver sends t to the runtime, which has waited for it, and has the link's
+// goroutine read what it says.
+func (l *link) deliver(t *turn) {
+	l.send(t)
+	l.resume()
+}
+
+// send sends t to the runtime. It waits while the runtime does not read, but
 // not after the deadline, when nobody wants an answer any more. When it cannot
 // be sent the link ends, and with it the runtime.
-func (l *link) deliver(t *turn) {
+func (l *link) send(t *turn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !t.Deadline.IsZero() {
@@ -327,4 +417,7 @@ func (l *link) deliver(t *turn) {
 }
 
 // cut ends the link.
-func (l *link) cut() { l.conn.Close() }
+func (l *link) cut() {
+	l.conn.Close()
+	l.resume() // so that its goroutine ends
+}

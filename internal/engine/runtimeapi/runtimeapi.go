@@ -145,7 +145,45 @@ func (s *Server) InitFailure() *Failure {
 // Begin hands c to the runtime. done is closed when the runtime has answered
 // and asks for more. It must be called once the runtime has started, and not
 // again before End.
-func (s *Server) Begin(c *Call) (done <-chan struct{}) { return s.current().begin(c) }
+func (s *Server) Begin(c *Call) (done <-chan struct{}) {
+	t, a := s.current().begin(c)
+	if a != nil {
+		a.deliver(t)
+	}
+	return t.done
+}
+
+// Follow is Begin for who has nothing else to do. Where it can it returns when
+// done is closed already, having read what the runtime says on the caller's
+// goroutine, which saves a wake-up; else as soon as there is another reason to look
+// up: c's deadline, an Interrupter, or the runtime's end. Then done is waited for
+// as after Begin.
+func (s *Server) Follow(c *Call) (done <-chan struct{}) {
+	t, a := s.current().begin(c)
+	switch a := a.(type) {
+	case nil:
+	case *link:
+		if !a.quiet() {
+			a.cut() // it breaks the rules, or has ended: who waits for its process hears of it
+			break
+		}
+		a.send(t)
+		a.follow(t.Deadline)
+	default:
+		a.deliver(t)
+	}
+	return t.done
+}
+
+// Interrupter is what has Follow return, and no Follow wait, until the next Reset.
+// It may be called when the process has ended that the last Attach was for: what it
+// has started may keep its link open.
+func (s *Server) Interrupter() func() {
+	if l := s.current().linked(); l != nil {
+		return l.interrupt
+	}
+	return func() {}
+}
 
 // End takes the current call away from the runtime. Nothing is written to its
 // Answer any more.

@@ -76,16 +76,14 @@ func newRun(s state) *run {
 	return &run{over: make(chan struct{}), started: make(chan struct{}), blank: make(chan struct{}), state: s}
 }
 
-func (r *run) begin(c *Call) <-chan struct{} {
+// begin makes c the current turn. The asker, unless nil, waits for it.
+func (r *run) begin(c *Call) (*turn, asker) {
 	t := &turn{Call: c, done: make(chan struct{})}
 	t.sink.w, t.sink.left = c.Answer, c.Limit
 	if c.Limit == 0 {
 		t.sink.left = 1<<63 - 1
 	}
-	if a := r.place(t); a != nil {
-		a.deliver(t)
-	}
-	return t.done
+	return t, r.place(t)
 }
 
 // place makes t the current turn. It returns where the runtime waits for it; nil

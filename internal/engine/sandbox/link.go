@@ -30,5 +30,24 @@ func NewLink() (net.Conn, *os.File, error) {
 		theirs.Close()
 		return nil, nil, fmt.Errorf("sandbox: make link: %w", err)
 	}
-	return c, theirs, nil
+	return link{c.(*net.UnixConn)}, theirs, nil
+}
+
+// A link is the server's end of one.
+type link struct{ *net.UnixConn }
+
+// Quiet reports whether the other side has said nothing that is still to be read,
+// and has not ended the link. It does not wait.
+func (l link) Quiet() bool {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return false
+	}
+	quiet := false
+	err = raw.Control(func(fd uintptr) {
+		var b [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		quiet = err == syscall.EAGAIN
+	})
+	return err == nil && quiet
 }
