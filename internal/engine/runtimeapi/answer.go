@@ -38,10 +38,8 @@ func (r *run) serveResponse(w http.ResponseWriter, req *http.Request, id string)
 	}
 	err := copyAnswer(t, req)
 	switch {
-	case err == nil && mode == "streaming":
+	case err == nil: // AWS's client for Go does not name a mode, and yet sends trailers
 		r.answered(t, midstream(req))
-	case err == nil:
-		r.answered(t, nil)
 	case errors.Is(err, errTooLarge):
 		r.answered(t, tooLarge(t.Limit))
 		io.CopyN(io.Discard, req.Body, maxDrain)
@@ -101,8 +99,8 @@ func tooLarge(limit int64) *Failure {
 		`{"errorMessage":"Response payload size exceeded maximum allowed payload size (%d bytes).","errorType":"%s"}`, limit, kind)}
 }
 
-// midstream is the error that a streaming runtime puts behind an answer that
-// it could not complete, or nil.
+// midstream is the error that a runtime puts behind an answer that it could not
+// complete, or nil.
 func midstream(req *http.Request) *Failure {
 	kind := req.Trailer.Get(headerErrorType)
 	body := req.Trailer.Get(headerErrorBody)

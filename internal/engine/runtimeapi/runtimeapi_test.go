@@ -436,6 +436,26 @@ func TestStreaming(t *testing.T) {
 	}
 }
 
+// TestTrailerWithoutMode: what AWS's client for Go sends of a reader that fails.
+func TestTrailerWithoutMode(t *testing.T) {
+	s, c := serve(t)
+	deliverTo(t, s, c, &Call{ID: "1", Answer: io.Discard})
+	body := io.MultiReader(strings.NewReader("some")) // of no known length
+	req, err := http.NewRequest("POST", "http://"+c.addr+base+"invocation/1/response", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Trailer = http.Header{headerErrorType: {"errorString"}, headerErrorBody: {"e30="}}
+	res, err := c.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if r := s.End(); r.Failure == nil || r.Failure.Type != "errorString" || string(r.Failure.Payload) != "{}" || r.Produced != 4 {
+		t.Errorf("result = %+v", r)
+	}
+}
+
 // TestTruncated: a runtime that dies in the middle of its answer.
 func TestTruncated(t *testing.T) {
 	s, c := serve(t)
