@@ -11,9 +11,12 @@ import (
 
 func errNoIntegration() error { return notFound("Invalid Integration identifier specified") }
 
-// maxTimeout is an integration's longest time in milliseconds. AWS's default
-// is 29 seconds and its limit can be raised.
-const maxTimeout = 300_000
+// An integration's longest time in milliseconds. AWS's default is 29 seconds,
+// and a limit that can be raised; a streamed answer may take 15 minutes.
+const (
+	maxTimeout = 300_000
+	maxStream  = 900_000
+)
 
 const defaultTimeout = 29_000
 
@@ -67,9 +70,13 @@ func (i *Integration) check() error {
 	default:
 		return bad("Invalid integration type specified: %s", i.Type)
 	}
+	longest := int32(maxTimeout)
+	if i.TransferMode == "STREAM" {
+		longest = maxStream
+	}
 	switch {
-	case i.TimeoutMillis < 50 || i.TimeoutMillis > maxTimeout:
-		return bad("Timeout should be between 50 ms and %d ms", maxTimeout)
+	case i.TimeoutMillis < 50 || i.TimeoutMillis > longest:
+		return bad("Timeout should be between 50 ms and %d ms", longest)
 	case i.TransferMode == "STREAM" && i.Type != "AWS_PROXY" && i.Type != "HTTP_PROXY":
 		return bad("Response transfer mode STREAM is supported for AWS_PROXY and HTTP_PROXY integrations only")
 	case i.Passthrough != "WHEN_NO_MATCH" && i.Passthrough != "WHEN_NO_TEMPLATES" && i.Passthrough != "NEVER":

@@ -361,3 +361,13 @@ func (b *Book) DeleteGatewayResponse(ctx context.Context, api, kind string) erro
 		return remove(tx, kindResponse, api, kind, notFound("Gateway response type not defined on api"))
 	})
 }
+
+// valid tells whether a token has the form that the authorizer wants: all of
+// it, or from its start on, as AWS matches.
+func (a *Authorizer) valid(token string) bool {
+	if a.Validation == "" {
+		return true
+	}
+	re, err := regexp.Compile("^(?:" + a.Validation + ")")
+	return err == nil && re.MatchString(token)
+}

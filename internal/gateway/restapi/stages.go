@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/mayfly-faas/mayfly/internal/awserr"
+	"github.com/mayfly-faas/mayfly/internal/gateway/accesslog"
 	"github.com/mayfly-faas/mayfly/internal/store"
 )
 
@@ -79,8 +80,12 @@ func (s *Stage) check() error {
 			return bad("Invalid throttle settings specified for %s", at)
 		}
 	}
-	if a := s.AccessLog; a != nil && a.DestinationARN == "" && a.Format == "" {
+	switch a := s.AccessLog; {
+	case a == nil:
+	case a.DestinationARN == "" && a.Format == "":
 		s.AccessLog = nil
+	case a.DestinationARN != "" && accesslog.Group(a.DestinationARN) == "":
+		return bad("Invalid ARN specified in the request. Mayfly writes access logs to log groups of CloudWatch Logs alone: %s", a.DestinationARN)
 	}
 	return nil
 }
@@ -214,5 +219,20 @@ func (b *Book) DeleteStage(ctx context.Context, api, name string) error {
 			return err
 		}
 		return remove(tx, kindStage, api, name, errNoStage())
+	})
+}
+
+// FlushAuthorizers makes void what authorizers have said to a stage's requests.
+func (b *Book) FlushAuthorizers(ctx context.Context, api, name string) error {
+	return b.change(ctx, func(tx store.Tx) error {
+		if _, err := b.api(tx, api); err != nil {
+			return err
+		}
+		s, err := load[Stage](tx, kindStage, api, name, errNoStage())
+		if err != nil {
+			return err
+		}
+		s.Flushes++
+		return save(tx, kindStage, api, name, s)
 	})
 }

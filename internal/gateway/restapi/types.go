@@ -177,6 +177,9 @@ type Stage struct {
 	CacheClusterStatus   string                    `json:"cacheClusterStatus,omitempty"`
 	ClientCertificateID  string                    `json:"clientCertificateId,omitempty"`
 	DocumentationVersion string                    `json:"documentationVersion,omitempty"`
+
+	// Flushes counts how often what authorizers said was made void.
+	Flushes int64 `json:"flushes,omitempty"`
 }
 
 // A MethodSetting is how a stage treats a method: logs, throttles, cache.
