@@ -45,7 +45,7 @@ func Open(ctx context.Context, c Config) (*Book, error) {
 	if err := c.DB.Migrate(ctx, "apigateway", schema()...); err != nil {
 		return nil, fmt.Errorf("open apis: %w", err)
 	}
-	return &Book{Config: c}, nil
+	return &Book{Config: c, cache: cache{apis: map[string]*served{}, seen: map[string]uint64{}}}, nil
 }
 
 // Protocol is the protocol of an API, "" when there is no such. It is for each

@@ -13,7 +13,8 @@ import (
 type cache struct {
 	names   *index // nil: to be read
 	apis    map[string]*served
-	changes uint64 // counts the changes: what was read before one is not kept after it
+	seen    map[string]uint64 // the highest revision that somebody was told of, by API
+	changes uint64            // counts the changes: what was read before one is not kept after it
 }
 
 // changed forgets an API, and the names if they may be others now. It is called
@@ -24,6 +25,7 @@ func (b *Book) changed(apiID string, names bool) {
 	b.cache.changes++
 	delete(b.cache.apis, apiID)
 	if names {
+		delete(b.cache.seen, apiID)
 		b.cache.names = nil
 	}
 }

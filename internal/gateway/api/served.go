@@ -12,27 +12,43 @@ type served struct {
 	stages     map[string]*Deployed
 }
 
-// served answers an API from the cache, or reads it; ErrNoAPI.
+// served answers an API from the cache, or reads it; ErrNoAPI. Nobody is told of
+// a state that is older than one that somebody was told of.
 func (b *Book) served(ctx context.Context, id string) (*served, error) {
-	b.mu.Lock()
-	s, changes := b.cache.apis[id], b.cache.changes
-	b.mu.Unlock()
-	if s != nil {
-		return s, nil
+	for {
+		b.mu.Lock()
+		s, changes := b.cache.apis[id], b.cache.changes
+		b.mu.Unlock()
+		if s != nil {
+			return s, nil
+		}
+		s, err := store.Read(ctx, b.DB, func(tx store.Tx) (*served, error) { return readServed(tx, id) })
+		if err != nil {
+			return nil, err
+		}
+		if b.keep(s, changes) {
+			return s, nil
+		}
 	}
-	s, err := store.Read(ctx, b.DB, func(tx store.Tx) (*served, error) { return readServed(tx, id) })
-	if err != nil {
-		return nil, err
-	}
+}
+
+// keep caches what was read when there had been so many changes, and tells
+// whether it may be used: not when a later state was seen already.
+func (b *Book) keep(s *served, changes uint64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	id, revision := s.definition.API.ApiId, s.definition.Revision
+	if revision < b.cache.seen[id] {
+		return false
+	}
+	b.cache.seen[id] = revision
+	if old := b.cache.apis[id]; old != nil && old.definition.Revision < revision {
+		delete(b.cache.apis, id)
+	}
 	if b.cache.changes == changes {
-		if b.cache.apis == nil {
-			b.cache.apis = map[string]*served{}
-		}
 		b.cache.apis[id] = s
 	}
-	return s, nil
+	return true
 }
 
 // readServed is an API as its stages serve it.
