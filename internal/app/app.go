@@ -59,10 +59,12 @@ type App struct {
 	engine    *engine.Engine
 	functions *function.Registry
 	events    eventing
+	web       web
 	large     large
 	keys      sigv4.Keys
-	server    *listen.Server // of the listeners
-	inside    *listen.Server // of the listeners inside sandboxes
+	server    *listen.Server                // of the listeners
+	inside    *listen.Server                // of the listeners inside sandboxes
+	drains    []func(context.Context) error // see drain
 	closers   []func(context.Context) error
 }
 
@@ -78,7 +80,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 
 func (a *App) open(ctx context.Context) error {
 	a.server, a.inside = listen.New(listen.Config{}), listen.New(listen.Config{Connections: insideConnections})
-	for _, step := range []func(context.Context) error{a.openStores, a.openEngine, a.openFunctions, a.openEvents, a.openInvokers} {
+	for _, step := range []func(context.Context) error{a.openStores, a.openEngine, a.openFunctions, a.openEvents, a.openInvokers, a.openWeb} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -149,6 +151,9 @@ func (a *App) openFunctions(ctx context.Context) (err error) {
 
 // onClose remembers what to close; the last opened is closed first.
 func (a *App) onClose(f func(context.Context) error) { a.closers = append(a.closers, f) }
+
+// onDrain remembers what has connections that must end before the engine does.
+func (a *App) onDrain(f func(context.Context) error) { a.drains = append(a.drains, f) }
 
 // Close stops what New started, in the other order. Running invocations end
 // first; ctx bounds the wait.

@@ -14,7 +14,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/mayfly-faas/mayfly/internal/awserr"
+	"github.com/mayfly-faas/mayfly/internal/service/apigatewayv2"
 	"github.com/mayfly-faas/mayfly/internal/service/events"
+	"github.com/mayfly-faas/mayfly/internal/service/executeapi"
 	"github.com/mayfly-faas/mayfly/internal/service/iam"
 	"github.com/mayfly-faas/mayfly/internal/service/lambda"
 	"github.com/mayfly-faas/mayfly/internal/service/logs"
@@ -32,6 +34,7 @@ func (a *App) services() []wire.Service {
 	return []wire.Service{
 		lambda.Service(a.functions, lambda.WithAsync(e.async), lambda.WithMappings(e.mappings)), logs.Service(a.logs), iam.Service(a.book), sts.Service(a.book),
 		sqs.Service(e.queues), sns.Service(e.topics), events.Service(e.buses), scheduler.Service(e.schedules),
+		apigatewayv2.Service(a.web.apis), executeapi.Service(a.connections()),
 	}
 }
 
@@ -51,7 +54,7 @@ func (a *App) front() http.Handler {
 	private.Handle("GET /_mayfly/metrics", promhttp.HandlerFor(a.metrics(), promhttp.HandlerOpts{}))
 	private.Handle("GET /_mayfly/usage", signed(gate, a.usage))
 	private.Handle("GET /_mayfly/runtimes", signed(gate, func(*http.Request) (any, error) { return a.runtimes.List(), nil }))
-	front := wire.Front{Services: a.services(), Gate: gate, Private: private, Unsigned: a.config.AuthOff, Hosts: a.config.Hosts}.Handler()
+	front := wire.Front{Services: a.services(), Gate: gate, Private: private, Unsigned: a.config.AuthOff, Hosts: a.config.Hosts, Web: a.web.serve}.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && r.URL.Path == "/metrics" { // where scrapers look
 			r.URL.Path = "/_mayfly/metrics"
@@ -85,7 +88,7 @@ func (a *App) lookup(ctx context.Context, id, token string) (string, wire.Caller
 	if err != nil {
 		return "", wire.Caller{}, err
 	}
-	return secret, wire.Caller{AccessKeyID: p.AccessKeyID, Account: p.Account, ARN: p.ARN, UserID: p.UserID, Root: p.Root}, nil
+	return secret, wire.Caller{AccessKeyID: p.AccessKeyID, Account: p.Account, ARN: p.ARN, UserID: p.UserID, Root: p.Root, Who: p}, nil
 }
 
 // signed answers JSON to whoever may sign for the service called mayfly.

@@ -75,16 +75,30 @@ func (a *App) stop() error {
 	half, done := context.WithTimeout(ctx, drainTime/2)
 	defer done()
 	var outside error
-	var drained sync.WaitGroup
-	drained.Go(func() {
-		defer done()
-		outside = closeServer(ctx, a.server)
-	})
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		outside = a.drain(ctx)
+		done()
+	}()
 	<-half.Done()
 	errs := []error{a.engine.Close(ctx)}
-	drained.Wait()
+	<-drained
 	errs = append(errs, outside, closeServer(ctx, a.inside), a.Close(ctx))
 	slog.Info("stopped")
+	return errors.Join(errs...)
+}
+
+// drain lets what came from outside end, at once: requests, and whatever has
+// connections of its own.
+func (a *App) drain(ctx context.Context) error {
+	errs := make([]error, len(a.drains)+1)
+	var all sync.WaitGroup
+	for i, f := range a.drains {
+		all.Go(func() { errs[i] = f(ctx) })
+	}
+	all.Go(func() { errs[len(a.drains)] = closeServer(ctx, a.server) })
+	all.Wait()
 	return errors.Join(errs...)
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"net"
+	"strings"
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/store"
@@ -37,9 +39,30 @@ type URLEdit struct {
 
 func errNoURL() error { return refuse(ErrNotFound, "The resource you requested does not exist.") }
 
-// FunctionURL is the URL's address.
-func (r *Registry) FunctionURL(u URL) string {
-	return "https://" + u.ID + ".lambda-url." + r.region + ".on.aws/"
+// FunctionURL is the URL's address: a name below that of base, the scheme and
+// the host that the client reached us by ("http://127.0.0.1:4566"). AWS's own
+// names lead to AWS, and an address must work. The machine's own IP addresses
+// become localhost, which has names below it; below another machine's there are
+// none, so there it is a path.
+func (r *Registry) FunctionURL(u URL, base string) string {
+	scheme, host, ok := strings.Cut(base, "://")
+	if !ok {
+		return "https://" + u.ID + ".lambda-url." + r.region + ".on.aws/"
+	}
+	name, port, err := net.SplitHostPort(host)
+	if err != nil {
+		name, port = host, ""
+	}
+	if ip := net.ParseIP(strings.Trim(name, "[]")); ip != nil {
+		if !ip.IsLoopback() {
+			return base + "/_mayfly/url/" + u.ID + "/"
+		}
+		name = "localhost"
+	}
+	if port != "" {
+		name += ":" + port
+	}
+	return scheme + "://" + u.ID + ".lambda-url." + r.region + "." + name + "/"
 }
 
 // URLARN is the ARN that a URL's configuration shows.

@@ -128,6 +128,7 @@ type Caller struct {
 	UserID      string // as GetCallerIdentity tells it
 	Region      string // of the signature's scope
 	Root        bool
+	Who         any // the same as those know it who keep the identities
 }
 
 type (

@@ -43,13 +43,13 @@ func corsOut(c *function.CORS) *Cors {
 
 // url shows a configuration. Where none was given the mode is the default,
 // but the answers to a creation and an update leave it out, as AWS does.
-func (s *service) url(u function.URL) *FunctionUrlConfig {
+func (s *service) url(ctx context.Context, u function.URL) *FunctionUrlConfig {
 	mode := u.Mode
 	if mode == "" {
 		mode = "BUFFERED"
 	}
 	return &FunctionUrlConfig{
-		AuthType: new(u.Auth), Cors: corsOut(u.CORS), InvokeMode: &mode, FunctionArn: new(s.fs.URLARN(u)), FunctionUrl: new(s.fs.FunctionURL(u)),
+		AuthType: new(u.Auth), Cors: corsOut(u.CORS), InvokeMode: &mode, FunctionArn: new(s.fs.URLARN(u)), FunctionUrl: new(s.fs.FunctionURL(u, wire.BaseURL(ctx))),
 		CreationTime: urlStamp(u.Created), LastModifiedTime: urlStamp(u.Modified),
 	}
 }
@@ -64,7 +64,7 @@ func (s *service) createFunctionURLConfig(ctx context.Context, in *CreateFunctio
 	if err != nil {
 		return nil, err
 	}
-	c := s.url(u)
+	c := s.url(ctx, u)
 	return &CreateFunctionUrlConfigResponse{
 		AuthType: c.AuthType, Cors: c.Cors, CreationTime: c.CreationTime, FunctionArn: c.FunctionArn, FunctionUrl: c.FunctionUrl, InvokeMode: in.InvokeMode,
 	}, nil
@@ -80,7 +80,7 @@ func (s *service) getFunctionURLConfig(ctx context.Context, in *GetFunctionUrlCo
 	if err != nil {
 		return nil, err
 	}
-	return (*GetFunctionUrlConfigResponse)(s.url(u)), nil
+	return (*GetFunctionUrlConfigResponse)(s.url(ctx, u)), nil
 }
 
 // https://docs.aws.amazon.com/lambda/latest/api/API_UpdateFunctionUrlConfig.html
@@ -93,7 +93,7 @@ func (s *service) updateFunctionURLConfig(ctx context.Context, in *UpdateFunctio
 	if err != nil {
 		return nil, err
 	}
-	out := (*UpdateFunctionUrlConfigResponse)(s.url(u))
+	out := (*UpdateFunctionUrlConfigResponse)(s.url(ctx, u))
 	out.InvokeMode = some(u.Mode)
 	return out, nil
 }
@@ -106,7 +106,7 @@ func (s *service) listFunctionURLConfigs(ctx context.Context, in *ListFunctionUr
 	}
 	out := &ListFunctionUrlConfigsResponse{FunctionUrlConfigs: make([]*FunctionUrlConfig, len(all)), NextMarker: some(next)}
 	for i, u := range all {
-		out.FunctionUrlConfigs[i] = s.url(u)
+		out.FunctionUrlConfigs[i] = s.url(ctx, u)
 	}
 	return out, nil
 }
