@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 )
 
 // crowd is how many call at the same moment.
@@ -98,7 +99,11 @@ func (g *gathering) report(l *lab, lang *language) {
 	row.Facts = []Fact{{"all answered, median of the bursts", quantile(slices.Sorted(slices.Values(g.all)), .5).Value, "ms"},
 		{"all answered, slowest burst", slices.Max(g.all), "ms"}, {"cold starts in a burst", g.starts / float64(len(g.all)), ""}}
 	if single, ok := l.report.row("cold/" + lang.name); ok {
-		row.Facts = append(row.Facts, Fact{"bound: 100 single cold starts on all processors", crowd * single.Ours.P50.Value / float64(runtime.NumCPU()), "ms"})
+		name := "100 single cold starts on all processors"
+		if strings.HasPrefix(g.id, "burst/callers/") { // the others are not held to it
+			name = "bound: " + name
+		}
+		row.Facts = append(row.Facts, Fact{name, crowd * single.Ours.P50.Value / float64(runtime.NumCPU()), "ms"})
 	}
 	l.report.add(l.out, row)
 }

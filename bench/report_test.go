@@ -13,7 +13,7 @@ func sample() *Report {
 	}
 	r := &Report{Machine: "a machine", Skipped: []string{"a rival: not here"}, Rows: []Row{
 		{ID: "cold/python", Ours: m("py", 3, 0), Rivals: []Measure{m("bare", 10, 0)}, Facts: []Fact{{"init", 1.5, "ms"}}},
-		{ID: "warm/python/1", Ours: m("py x1", 3, 900), Rivals: []Measure{m("plain x1", 1, 4000)}},
+		{ID: "warm/python/1", Ours: m("py x1", 3, 900), Rivals: []Measure{m("plain x1", 1, 4000), m("slower x1", 2, 2000), m("serverless-offline x1", 9, 200)}},
 		{ID: "warm/python/32", Ours: m("py x32", 3, 6000), Rivals: []Measure{m("plain x32", 1, 9000), m("serverless-offline x32", 9, 2000)}},
 		{ID: "memory/python", Facts: []Fact{{"sandboxes in one GiB", 700, ""}}},
 	}}
@@ -24,7 +24,8 @@ func sample() *Report {
 func TestVerdicts(t *testing.T) {
 	want := map[string]bool{
 		"cold python at most 0.35 of the bare start":                     true,
-		"warm python, one caller, p50 at most 2 times a plain server's":  false,
+		"warm python, one caller, p50 at most 2 times that of plain":     false,
+		"warm python, one caller, p50 at most 2 times that of slower":    true,
 		"warm python, 32 callers, above 5000/s":                          true,
 		"warm python, 32 callers, at least 2.5 times serverless-offline": true,
 		"at least 600 idle python sandboxes in one GiB":                  true,
@@ -38,6 +39,25 @@ func TestVerdicts(t *testing.T) {
 	}
 	if len(got) != len(want) {
 		t.Errorf("%d verdicts, want %d: what was not measured is not judged", len(got), len(want))
+	}
+}
+
+// TestVerdictsWithoutRivals: what could not be compared is not judged.
+func TestVerdictsWithoutRivals(t *testing.T) {
+	r := &Report{}
+	for _, id := range []string{"cold/python", "warm/python/1", "zipf/python", "events/enqueue"} {
+		r.Rows = append(r.Rows, Row{ID: id})
+	}
+	if v := verdicts(r); len(v) != 0 {
+		t.Errorf("judged all the same: %v", v)
+	}
+}
+
+// TestBurstOfFunctionsIsNotJudged: the bound is for callers of one function.
+func TestBurstOfFunctionsIsNotJudged(t *testing.T) {
+	r := &Report{Rows: []Row{{ID: "burst/functions/go", Facts: []Fact{{"bound: 100 single cold starts on all processors", 1, "ms"}}}}}
+	if v := verdicts(r); len(v) != 0 {
+		t.Errorf("judged: %v", v)
 	}
 }
 
