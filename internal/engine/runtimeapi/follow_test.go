@@ -58,12 +58,37 @@ func TestFollowAndBegin(t *testing.T) {
 		call := &Call{ID: "1", Deadline: time.Now().Add(time.Hour), Answer: &out}
 		if n%3 == 0 {
 			<-s.Begin(call)
-		} else if done := s.Follow(call); !isClosed(done) {
-			t.Fatal("Follow returned before the end")
+		} else {
+			<-s.Follow(call)
 		}
 		if s.End(); out.String() != "ab" {
 			t.Fatalf("answer %q", &out)
 		}
+	}
+}
+
+// TestFollowDoesNotWait: who follows is not kept by a caller who does not read.
+func TestFollowDoesNotWait(t *testing.T) {
+	for name, answer := range map[string][]byte{
+		"in pieces": append(frame('S', plain, ""), frame('C', "", "a")...),
+		"long":      frame('R', plain, string(make([]byte, 1<<20))),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, p := waitingPeer(t)
+			go func() {
+				p.invocation()
+				p.conn.Write(answer) // which may not end
+			}()
+			caller := &patient{make(chan struct{}), make(chan struct{})}
+			done := s.Follow(&Call{ID: "1", Deadline: time.Now().Add(time.Hour), Answer: caller})
+			<-caller.begun
+			if isClosed(done) {
+				t.Error("that was not the end")
+			}
+			if r := s.End(); r.Answered {
+				t.Errorf("result = %+v", r)
+			}
+		})
 	}
 }
 
@@ -104,7 +129,7 @@ func TestFollowInterrupted(t *testing.T) {
 func TestFollowBroken(t *testing.T) {
 	for name, act := range map[string]func(p *peer){
 		"ends":           func(p *peer) { p.conn.Close() },
-		"ends in answer": func(p *peer) { p.send(frame('S', plain, ""), frame('C', "", "half")); p.conn.Close() },
+		"ends in answer": func(p *peer) { b := frame('R', plain, "half"); p.send(b[:len(b)-1]); p.conn.Close() },
 		"another frame":  func(p *peer) { p.send(frame('Z', "", "")) },
 	} {
 		s, p := waitingPeer(t)

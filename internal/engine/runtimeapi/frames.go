@@ -90,14 +90,15 @@ func (l *link) resume() {
 // follow reads what the runtime says of the invocation that was just sent, on the
 // goroutine of who waits for it: that is one wake-up, where the link's own
 // goroutine would make it two. It returns when the runtime waits for another one, or
-// leaves the rest to the link's goroutine: after until, when it is interrupted, and
-// when the link ends.
+// leaves the rest to the link's goroutine: after until, when it is interrupted, when
+// the link ends, and of an answer that its caller may keep waiting.
 func (l *link) follow(until time.Time) {
 	l.reading.Lock()
 	defer l.reading.Unlock()
 	l.idle = false
 	for readable := l.limit(until); readable && !l.still(); {
-		if _, err := l.in.Peek(1); errors.Is(err, os.ErrDeadlineExceeded) {
+		prefix, err := l.in.Peek(5)
+		if errors.Is(err, os.ErrDeadlineExceeded) || err == nil && lasting(prefix) {
 			break
 		}
 		if err := l.frame(); err != nil {
@@ -110,6 +111,13 @@ func (l *link) follow(until time.Time) {
 		l.conn.SetReadDeadline(time.Time{}) // an error means that it is closed
 		l.resume()
 	}
+}
+
+// lasting reports whether a frame begins an answer that its caller may be slow to
+// take: one in pieces, or a long one. Who writes it may have to wait, and sees
+// neither the deadline nor the end of the process meanwhile.
+func lasting(prefix []byte) bool {
+	return prefix[4] == frameStream || binary.LittleEndian.Uint32(prefix) > pieceSize
 }
 
 // quiet reports whether the runtime, which waits, has not said a word since. What
