@@ -144,3 +144,21 @@ func TestDecide(t *testing.T) {
 		t.Errorf("no function: %v, %v", v, err)
 	}
 }
+
+func TestFunctionURL(t *testing.T) {
+	r := &Registry{region: "eu-central-1"}
+	for base, want := range map[string]string{
+		"":                          "https://ID.lambda-url.eu-central-1.on.aws/",
+		"http://127.0.0.1:4566":     "http://ID.lambda-url.eu-central-1.localhost:4566/",
+		"http://[::1]:4566":         "http://ID.lambda-url.eu-central-1.localhost:4566/",
+		"http://localhost":          "http://ID.lambda-url.eu-central-1.localhost/",
+		"https://faas.example":      "https://ID.lambda-url.eu-central-1.faas.example/",
+		"https://faas.example:8443": "https://ID.lambda-url.eu-central-1.faas.example:8443/",
+		"http://192.168.1.5:4566":   "http://192.168.1.5:4566/_mayfly/url/ID/",
+		"http://[fd00::1]:4566":     "http://[fd00::1]:4566/_mayfly/url/ID/",
+	} {
+		if got := r.FunctionURL(URL{ID: "ID"}, base); got != want {
+			t.Errorf("%q: %s, want %s", base, got, want)
+		}
+	}
+}
