@@ -66,8 +66,8 @@ func made[T any](m *map[string]*T) {
 // touch notes that the API is not as it was deployed any more.
 func (d *Definition) touch() { d.touched, d.Fresh = true, nil }
 
-// snapshot is what a deployment made now has. It shares d's parts.
-func (d *Definition) snapshot() Snapshot {
+// Snapshot is what a deployment made now has. It shares d's parts.
+func (d *Definition) Snapshot() Snapshot {
 	return Snapshot{
 		RouteSelectionExpression: d.API.RouteSelectionExpression, ApiKeySelectionExpression: d.API.ApiKeySelectionExpression,
 		CorsConfiguration: d.API.CorsConfiguration, Routes: d.Routes, Integrations: d.Integrations, Authorizers: d.Authorizers, Models: d.Models,
@@ -141,7 +141,7 @@ func (d *Definition) freeze(tx store.Tx) error {
 			was := new(Definition)
 			err := was.decode(d.was)
 			if err == nil {
-				doc, err = json.Marshal(was.snapshot())
+				doc, err = json.Marshal(was.Snapshot())
 			}
 			if err != nil {
 				return err
@@ -157,7 +157,7 @@ func (d *Definition) freeze(tx store.Tx) error {
 // readSnapshot is what a deployment of d has.
 func (d *Definition) readSnapshot(tx store.Tx, deployment string) (Snapshot, error) {
 	if slices.Contains(d.Fresh, deployment) {
-		return d.snapshot(), nil
+		return d.Snapshot(), nil
 	}
 	var s Snapshot
 	var doc []byte

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"regexp"
 	"strings"
 )
@@ -37,7 +38,7 @@ func (d *Definition) ChangeStage(name string, edit func(*Stage) error) (*Stage, 
 func (d *Definition) Stage(name string) (*Stage, error) { return find(d.Stages, "stage", name) }
 
 func (d *Definition) editStage(s *Stage, edit func(*Stage) error) error {
-	was := *s
+	was, settings := *s, maps.Clone(s.RouteSettings)
 	if err := edit(s); err != nil {
 		return err
 	}
@@ -48,10 +49,12 @@ func (d *Definition) editStage(s *Stage, edit func(*Stage) error) error {
 	if s.DeploymentId != "" && d.Deployments[s.DeploymentId] == nil {
 		return NotFound("Invalid Deployment identifier specified %s", s.DeploymentId)
 	}
-	return d.checkStage(s)
+	return d.checkStage(s, settings)
 }
 
-func (d *Definition) checkStage(s *Stage) error {
+// checkStage looks at a stage that had settings for some routes before: those
+// may be of routes that have gone since.
+func (d *Definition) checkStage(s *Stage, had map[string]*RouteSettings) error {
 	name := regexp.MustCompile(`^[a-zA-Z0-9_-]{1,128}$`)
 	if !name.MatchString(s.StageName) && (s.StageName != DefaultKey || d.API.ProtocolType != HTTP) {
 		return BadRequest("Stage name only allows a-zA-Z0-9-_")
@@ -62,19 +65,19 @@ func (d *Definition) checkStage(s *Stage) error {
 			return BadRequest("Stage variable %s is invalid. Please use values with alphanumeric characters and the symbols ' ', -', '.', '_', ':', '/', '?', '&', '=', and ','.", k)
 		}
 	}
-	if err := d.checkSettings(s); err != nil {
+	if err := d.checkSettings(s, had); err != nil {
 		return err
 	}
 	return checkAccessLog(s.AccessLogSettings)
 }
 
-func (d *Definition) checkSettings(s *Stage) error {
+func (d *Definition) checkSettings(s *Stage, had map[string]*RouteSettings) error {
 	keys := map[string]bool{}
 	for _, r := range d.Routes {
 		keys[r.RouteKey] = true
 	}
 	for key, set := range s.RouteSettings {
-		if !keys[key] {
+		if !keys[key] && had[key] == nil {
 			return NotFound("Unable to find Route by key %s within the provided RouteSettings", key)
 		}
 		if err := d.checkRouteSettings(set); err != nil {

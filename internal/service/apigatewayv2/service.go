@@ -28,7 +28,7 @@ func Service(b *api.Book) wire.Service {
 		Paths: []string{"/v2/"}, Protocol: restjson.Protocol{}, Models: models(),
 		ErrorCode: "InternalServerErrorException", ValidationCode: "BadRequestException",
 		MaxBody: func(string) int64 { return maxDocument },
-		Ops:     slices.Concat(c.apiOps(), c.routeOps(), c.integrationOps(), c.accessOps(), c.stageOps(), c.domainOps()),
+		Ops:     slices.Concat(c.apiOps(), c.routeOps(), c.integrationOps(), c.accessOps(), c.stageOps(), c.domainOps(), c.documentOps()),
 	}
 }
 
