@@ -109,6 +109,13 @@ var errFunction = errors.New("the function failed")
 
 // post sends body to what to names, signed, and reads the answer.
 func (c *client) post(to *call, body []byte) (answer, error) {
+	if err := c.send(to, body); err != nil {
+		return answer{}, err
+	}
+	return c.read()
+}
+
+func (c *client) send(to *call, body []byte) error {
 	c.sign.at(time.Now())
 	b := append(c.out[:0], to.head...)
 	b = append(b, "X-Amz-Date: "...)
@@ -120,10 +127,8 @@ func (c *client) post(to *call, body []byte) (answer, error) {
 	b = append(b, "\r\n\r\n"...)
 	b = append(b, body...)
 	c.out = b
-	if _, err := c.conn.Write(b); err != nil {
-		return answer{}, err
-	}
-	return c.read()
+	_, err := c.conn.Write(b)
+	return err
 }
 
 // mustAnswer is post for a call that must succeed.
@@ -141,18 +146,8 @@ func (c *client) mustAnswer(to *call, body []byte) ([]byte, error) {
 }
 
 func (c *client) read() (answer, error) {
-	line, err := c.in.ReadSlice('\n')
-	if err != nil {
-		return answer{}, err
-	}
-	if len(line) < 12 {
-		return answer{}, fmt.Errorf("not a status line: %q", line)
-	}
 	var a answer
-	if a.Status, err = strconv.Atoi(string(line[9:12])); err != nil {
-		return answer{}, fmt.Errorf("not a status line: %q", line)
-	}
-	length, err := c.readHead(&a)
+	length, err := c.readStart(&a)
 	if err != nil {
 		return answer{}, err
 	}
@@ -178,6 +173,21 @@ func (c *client) readPart(n int) error {
 		n -= part
 	}
 	return nil
+}
+
+// readStart reads the status and the headers; the length is -1 for a body in chunks.
+func (c *client) readStart(a *answer) (length int, err error) {
+	line, err := c.in.ReadSlice('\n')
+	if err != nil {
+		return 0, err
+	}
+	if len(line) < 12 {
+		return 0, fmt.Errorf("not a status line: %q", line)
+	}
+	if a.Status, err = strconv.Atoi(string(line[9:12])); err != nil {
+		return 0, fmt.Errorf("not a status line: %q", line)
+	}
+	return c.readHead(a)
 }
 
 // readHead reads headers; the length is -1 for a body in chunks.

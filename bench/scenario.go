@@ -22,6 +22,7 @@ func scenarios() []scenario {
 		{"burst", "100 cold calls at the same moment", burst},
 		{"warm", "calls of a warm function by several callers, beside plain HTTP servers", warm},
 		{"http", "a JSON endpoint by a function URL and by an HTTP API, beside a plain server", web},
+		{"stream", "the first byte of a streamed answer, and 100 MB of it, beside a plain server", stream},
 		{"zipf", "many functions with Zipf traffic, beside one function", zipf},
 		{"payload", "events of several sizes, answered as they came", payload},
 		{"logs", "a function that writes 100 lines in each call, beside a silent one", chatty},
