@@ -40,9 +40,9 @@ type record struct {
 	fresh       []string
 }
 
-// newDefinition is an API without parts.
-func newDefinition(a API, now int64) *Definition {
-	d := &Definition{API: a, now: now}
+// New is an API without parts that is in no book.
+func New(a API) *Definition {
+	d := &Definition{API: a}
 	d.fill()
 	return d
 }

@@ -54,7 +54,8 @@ func (b *Book) Create(ctx context.Context, a API, fn func(*Definition) error) er
 	return b.DB.Update(ctx, func(tx store.Tx) error {
 		a := a
 		a.ApiId, a.CreatedDate = id, b.Now().UnixMilli()
-		d := newDefinition(a, a.CreatedDate)
+		d := New(a)
+		d.now = a.CreatedDate
 		if err := d.API.check(); err != nil {
 			return err
 		}
