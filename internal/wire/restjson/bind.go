@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/mayfly-faas/mayfly/internal/wire"
@@ -21,7 +22,11 @@ func bind(s *wire.Shape, v reflect.Value, r *http.Request, labels []label, body 
 			if query == nil {
 				query = queryOf(r)
 			}
-			tree = texts(f.Node, query[f.Name])
+			if f.Kind == wire.Map {
+				tree = queryTree(s, query)
+			} else {
+				tree = texts(f.Node, query[f.Name])
+			}
 		case wire.Header:
 			tree = headerTree(f.Node, r.Header.Values(f.Name))
 		case wire.Headers:
@@ -53,6 +58,20 @@ func queryOf(r *http.Request) url.Values {
 		return nil
 	}
 	return r.URL.Query()
+}
+
+// queryTree is the map of all parameters that are no members of their own.
+func queryTree(s *wire.Shape, query url.Values) any {
+	m := map[string]any{}
+	for k, v := range query {
+		if !slices.ContainsFunc(s.Fields, func(f *wire.Field) bool { return f.Where == wire.Query && f.Kind != wire.Map && f.Name == k }) {
+			m[k] = wire.Text(v[0])
+		}
+	}
+	if len(m) == 0 {
+		return nil
+	}
+	return m
 }
 
 func labelOf(labels []label, name string) any {
