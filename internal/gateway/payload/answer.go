@@ -27,12 +27,12 @@ var ErrMalformed = errors.New("malformed answer of the function")
 
 // A said is an answer as a function writes it.
 type said struct {
-	Status       json.RawMessage            `json:"statusCode"`
-	Headers      map[string]json.RawMessage `json:"headers"`
-	MultiHeaders map[string]json.RawMessage `json:"multiValueHeaders"`
-	Cookies      []string                   `json:"cookies"`
-	Body         json.RawMessage            `json:"body"`
-	Base64       bool                       `json:"isBase64Encoded"`
+	Status       json.RawMessage
+	Headers      map[string]json.RawMessage
+	MultiHeaders map[string]json.RawMessage
+	Cookies      []string
+	Body         json.RawMessage
+	Base64       bool
 }
 
 // Infer reads an answer of payload format 2.0. Where no status is given, AWS
@@ -40,12 +40,11 @@ type said struct {
 //
 // https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 func Infer(raw []byte) (*Answer, error) {
-	var probe struct {
-		Status json.RawMessage `json:"statusCode"`
-	}
 	raw = bytes.TrimSpace(raw)
-	if len(raw) > 0 && raw[0] == '{' && json.Unmarshal(raw, &probe) == nil && probe.Status != nil {
-		return read(raw, form{cookies: true, decode: true})
+	if len(raw) > 0 && raw[0] == '{' {
+		if m, err := members(raw); err == nil && m["statusCode"] != nil {
+			return read(m, form{cookies: true, decode: true})
+		}
 	}
 	a := &Answer{Status: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: raw}
 	if len(raw) > 0 && raw[0] == '"' {
@@ -62,7 +61,7 @@ func Infer(raw []byte) (*Answer, error) {
 //
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 func Strict(raw []byte) (*Answer, error) {
-	return read(raw, form{multi: true, decode: true})
+	return parse(raw, form{multi: true, decode: true})
 }
 
 // StrictText is Strict for a REST API whose client did not ask for one of its
@@ -70,7 +69,7 @@ func Strict(raw []byte) (*Answer, error) {
 //
 // https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-payload-encodings.html
 func StrictText(raw []byte) (*Answer, error) {
-	return read(raw, form{multi: true})
+	return parse(raw, form{multi: true})
 }
 
 // A form is what of an answer is heeded.
@@ -83,10 +82,33 @@ type form struct {
 	lax  bool   // no status is 200
 }
 
-func read(raw []byte, f form) (*Answer, error) {
-	var s said
-	if err := json.Unmarshal(raw, &s); err != nil {
+// members are those of an object, told apart by case as a struct would not.
+func members(raw []byte) (m map[string]json.RawMessage, err error) {
+	if err := json.Unmarshal(raw, &m); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if m == nil {
+		return nil, fmt.Errorf("%w: it is null", ErrMalformed)
+	}
+	return m, nil
+}
+
+func parse(raw []byte, f form) (*Answer, error) {
+	m, err := members(raw)
+	if err != nil {
+		return nil, err
+	}
+	return read(m, f)
+}
+
+func read(m map[string]json.RawMessage, f form) (*Answer, error) {
+	s := said{Status: m["statusCode"], Body: m["body"]}
+	for name, to := range map[string]any{"headers": &s.Headers, "multiValueHeaders": &s.MultiHeaders, "cookies": &s.Cookies, "isBase64Encoded": &s.Base64} {
+		if raw := m[name]; raw != nil {
+			if err := json.Unmarshal(raw, to); err != nil {
+				return nil, fmt.Errorf("%w: %s: %w", ErrMalformed, name, err)
+			}
+		}
 	}
 	status := http.StatusOK
 	if !f.lax || s.Status != nil {

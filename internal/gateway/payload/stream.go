@@ -87,7 +87,7 @@ func (s *Stream) readPrelude(p []byte) ([]byte, error) {
 	if i < 0 {
 		return nil, nil
 	}
-	a, err := read(s.head[:from+i], form{cookies: true, multi: true, lax: true, kind: unknown})
+	a, err := parse(s.head[:from+i], form{cookies: true, multi: true, lax: true, kind: unknown})
 	if err != nil {
 		return nil, err
 	}
