@@ -37,12 +37,12 @@ func TestFrameworks(t *testing.T) {
 		build func(t *testing.T, s *server, name, door string)
 		doors []string
 	}{
-		{"express", deployNode, []string{"url", "http", "payload1", "rest"}},
-		{"fastify", deployNode, []string{"url", "rest"}},
-		{"hono", deployNode, []string{"url", "http", "rest", "stream"}},
-		{"fastapi", deployPython, []string{"url", "http", "payload1", "rest"}},
-		{"flask", deployPython, []string{"url", "rest"}},
-		{"web", deployGo, []string{"url", "rest", "stream"}},
+		{"express", deployNode, []string{"url", "http", "payload1"}},
+		{"fastify", deployNode, []string{"http"}},
+		{"hono", deployNode, []string{"url", "http", "stream"}},
+		{"fastapi", deployPython, []string{"http", "payload1"}},
+		{"flask", deployPython, []string{"url"}},
+		{"web", deployGo, []string{"url", "stream"}},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			for _, d := range f.doors {

@@ -9,6 +9,7 @@ import (
 	"github.com/mayfly-faas/mayfly/internal/gateway/accesslog"
 	"github.com/mayfly-faas/mayfly/internal/gateway/api"
 	"github.com/mayfly-faas/mayfly/internal/gateway/authorize"
+	"github.com/mayfly-faas/mayfly/internal/gateway/httpapi"
 	"github.com/mayfly-faas/mayfly/internal/gateway/url"
 	"github.com/mayfly-faas/mayfly/internal/gateway/wsapi"
 	"github.com/mayfly-faas/mayfly/internal/identity"
@@ -21,6 +22,7 @@ import (
 type web struct {
 	urls    *url.Handler
 	apis    *api.Book
+	http    *httpapi.Handler
 	sockets *wsapi.Handler
 	match   []func(*http.Request) http.Handler
 }
@@ -36,11 +38,14 @@ func (a *App) openWeb(ctx context.Context) (err error) {
 	a.onClose(func(context.Context) error { access.Close(); return nil })
 	authority := authorize.New(authorize.Config{Functions: a.functions, Permits: a.permits, Gate: a.gate, Allow: a.allow})
 	a.onClose(func(context.Context) error { authority.Close(); return nil })
+	w.http = httpapi.New(httpapi.Config{APIs: w.apis, Functions: a.functions, Authority: authority, Account: Account, Region: a.config.Region,
+		Permits: a.permits, Access: access})
+	a.onClose(func(context.Context) error { w.http.Close(); return nil })
 	w.sockets = wsapi.New(wsapi.Config{APIs: w.apis, Functions: a.functions, Authority: authority, Account: Account, Region: a.config.Region,
 		Permits: a.permits, Access: access})
 	a.onClose(func(context.Context) error { return w.sockets.Close() })
 	a.onDrain(w.sockets.Drain)
-	w.match = []func(*http.Request) http.Handler{w.urls.Match, executeapi.Match(a.connections(), a.gate), w.sockets.Match}
+	w.match = []func(*http.Request) http.Handler{w.urls.Match, w.http.Match, executeapi.Match(a.connections(), a.gate), w.sockets.Match}
 	return nil
 }
 
