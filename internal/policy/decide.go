@@ -60,8 +60,10 @@ type Request struct {
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 func (d *Document) Decide(r *Request) Verdict {
 	v := None
-	for _, s := range d.ready() {
-		if s.effect > v && s.applies(r) {
+	rules := d.ready()
+	action := strings.ToLower(r.Action)
+	for i := range rules {
+		if s := &rules[i]; s.effect > v && s.applies(r, action) {
 			v = s.effect
 		}
 	}
@@ -114,8 +116,8 @@ func (s *Statement) rule(variables bool) rule {
 	return r
 }
 
-func (s *rule) applies(r *Request) bool {
-	if matchesAny(s.actions, strings.ToLower(r.Action), r) == s.notAction {
+func (s *rule) applies(r *Request, action string) bool {
+	if matchesAny(s.actions, action, r) == s.notAction {
 		return false
 	}
 	if !s.anyResource && matchesAny(s.resources, r.Resource, r) == s.notResource {
