@@ -132,10 +132,12 @@ func connOf(c net.Conn) *conn {
 // A conn gives up on a client that takes nothing of what waits for it.
 type conn struct {
 	net.Conn
-	table *table
-	busy  atomic.Int32 // requests that run
-	since atomic.Int64 // when it was accepted, or when its last request ended
-	once  sync.Once
+	table  *table
+	busy   atomic.Int32 // requests that run
+	since  atomic.Int64 // when it was accepted, or when its last request ended
+	calls  atomic.Int32 // requests that could be served directly, as far as net/http had them
+	direct atomic.Bool  // it is served directly
+	once   sync.Once
 
 	set   atomic.Bool  // somebody else has set a deadline for writes: ours stays away
 	until atomic.Int64 // our deadline for writes

@@ -44,6 +44,7 @@ type Server struct {
 	http     http.Server
 	handler  atomic.Pointer[http.Handler]
 	table    *table
+	directs  directs
 	draining atomic.Bool
 }
 
@@ -69,9 +70,13 @@ func New(c Config) *Server {
 			return context.WithValue(ctx, connKey{}, connOf(c))
 		},
 		ConnState: func(c net.Conn, state http.ConnState) {
+			own := connOf(c)
+			if own != nil && own.direct.Load() {
+				return // what comes is HTTP
+			}
 			if g, ok := c.(interface{ trust() }); ok && state == http.StateHijacked {
 				g.trust() // what comes is not HTTP any more
-				if own := connOf(c); own != nil {
+				if own != nil {
 					own.begin() // it is at work to its end: see table.idlest
 				}
 			}
@@ -119,11 +124,14 @@ func ended(err error) error {
 // comes all the same is answered 503, which clients try again elsewhere.
 func (s *Server) Drain(ctx context.Context) error {
 	s.draining.Store(true)
-	return s.http.Shutdown(ctx)
+	return errors.Join(s.http.Shutdown(ctx), s.directs.drain(ctx))
 }
 
 // Close breaks every connection that is left.
-func (s *Server) Close() error { return s.http.Close() }
+func (s *Server) Close() error {
+	s.directs.close()
+	return s.http.Close()
+}
 
 // Connections is how many are open.
 func (s *Server) Connections() int { return s.table.len() }
@@ -140,6 +148,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve answers one request, and keeps its connection's books.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	if s.takeOver(w, r) {
+		return
+	}
 	if c, _ := r.Context().Value(connKey{}).(*conn); c != nil {
 		c.begin()
 		defer c.end()
