@@ -37,12 +37,12 @@ func TestFrameworks(t *testing.T) {
 		build func(t *testing.T, s *server, name, door string)
 		doors []string
 	}{
-		{"express", deployNode, []string{"url", "http", "payload1"}},
-		{"fastify", deployNode, []string{"http"}},
+		{"express", deployNode, []string{"url", "http", "payload1", "rest"}},
+		{"fastify", deployNode, []string{"http", "rest"}},
 		{"hono", deployNode, []string{"url", "http", "stream"}},
 		{"fastapi", deployPython, []string{"http", "payload1"}},
-		{"flask", deployPython, []string{"url"}},
-		{"web", deployGo, []string{"url", "stream"}},
+		{"flask", deployPython, []string{"url", "rest"}},
+		{"web", deployGo, []string{"url", "rest", "stream"}},
 	} {
 		t.Run(f.name, func(t *testing.T) {
 			for _, d := range f.doors {

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/mayfly-faas/mayfly/internal/awserr"
+	"github.com/mayfly-faas/mayfly/internal/service/apigateway"
 	"github.com/mayfly-faas/mayfly/internal/service/apigatewayv2"
 	"github.com/mayfly-faas/mayfly/internal/service/events"
 	"github.com/mayfly-faas/mayfly/internal/service/executeapi"
@@ -34,7 +35,7 @@ func (a *App) services() []wire.Service {
 	return []wire.Service{
 		lambda.Service(a.functions, lambda.WithAsync(e.async), lambda.WithMappings(e.mappings)), logs.Service(a.logs), iam.Service(a.book), sts.Service(a.book),
 		sqs.Service(e.queues), sns.Service(e.topics), events.Service(e.buses), scheduler.Service(e.schedules),
-		apigatewayv2.Service(a.web.apis), executeapi.Service(a.connections()),
+		apigateway.Service(a.web.rests, a.web.rest), apigatewayv2.Service(a.web.apis), executeapi.Service(a.connections()),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/mayfly-faas/mayfly/internal/gateway/api"
 	"github.com/mayfly-faas/mayfly/internal/gateway/authorize"
 	"github.com/mayfly-faas/mayfly/internal/gateway/httpapi"
+	"github.com/mayfly-faas/mayfly/internal/gateway/restapi"
 	"github.com/mayfly-faas/mayfly/internal/gateway/url"
 	"github.com/mayfly-faas/mayfly/internal/gateway/wsapi"
 	"github.com/mayfly-faas/mayfly/internal/identity"
@@ -22,6 +23,8 @@ import (
 type web struct {
 	urls    *url.Handler
 	apis    *api.Book
+	rests   *restapi.Book
+	rest    *restapi.Handler
 	http    *httpapi.Handler
 	sockets *wsapi.Handler
 	match   []func(*http.Request) http.Handler
@@ -31,13 +34,19 @@ type web struct {
 func (a *App) openWeb(ctx context.Context) (err error) {
 	w := &a.web
 	w.urls = url.New(url.Config{Functions: a.functions, Gate: a.gate, Identity: a.decide, Account: Account, Open: a.config.AuthOff})
-	if w.apis, err = api.Open(ctx, api.Config{DB: a.db, Account: Account, Region: a.config.Region}); err != nil {
+	if w.rests, err = restapi.Open(ctx, restapi.Config{DB: a.db, Account: Account, Region: a.config.Region}); err != nil {
+		return err
+	}
+	a.onClose(func(context.Context) error { return w.rests.Close() })
+	if w.apis, err = api.Open(ctx, api.Config{DB: a.db, Account: Account, Region: a.config.Region, Elsewhere: a.restStage}); err != nil {
 		return err
 	}
 	access := accesslog.New(a.logs, nil)
 	a.onClose(func(context.Context) error { access.Close(); return nil })
 	authority := authorize.New(authorize.Config{Functions: a.functions, Permits: a.permits, Gate: a.gate, Allow: a.allow})
 	a.onClose(func(context.Context) error { authority.Close(); return nil })
+	w.rest = restapi.New(restapi.Serving{Book: w.rests, Functions: a.functions, Authority: authority, Domains: w.apis, Permits: a.permits, Access: access})
+	a.onClose(func(context.Context) error { return w.rest.Close() })
 	w.http = httpapi.New(httpapi.Config{APIs: w.apis, Functions: a.functions, Authority: authority, Account: Account, Region: a.config.Region,
 		Permits: a.permits, Access: access})
 	a.onClose(func(context.Context) error { w.http.Close(); return nil })
@@ -45,8 +54,17 @@ func (a *App) openWeb(ctx context.Context) (err error) {
 		Permits: a.permits, Access: access})
 	a.onClose(func(context.Context) error { return w.sockets.Close() })
 	a.onDrain(w.sockets.Drain)
-	w.match = []func(*http.Request) http.Handler{w.urls.Match, w.http.Match, executeapi.Match(a.connections(), a.gate), w.sockets.Match}
+	w.match = []func(*http.Request) http.Handler{w.urls.Match, w.http.Match, w.rest.Match, executeapi.Match(a.connections(), a.gate), w.sockets.Match}
 	return nil
+}
+
+// restStage tells whether there is a stage of a REST API.
+func (a *App) restStage(ctx context.Context, id, stage string) (bool, error) {
+	if !a.web.rests.Has(ctx, id) {
+		return false, nil
+	}
+	_, err := a.web.rests.Stage(ctx, id, stage)
+	return err == nil, nil
 }
 
 // connections is what the management API of connections stands on.

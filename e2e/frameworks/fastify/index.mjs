@@ -11,5 +11,5 @@ app.post('/bytes', async (req, reply) => reply.type('application/octet-stream').
 app.get('/login', async (req, reply) => reply.header('set-cookie', ['a=1; Path=/', 'b=2; Path=/; HttpOnly']).redirect('/'))
 app.get('/broken', async () => { throw new Error('on purpose') })
 
-export const handler = awsLambdaFastify(app)
+export const handler = awsLambdaFastify(app, { binaryMimeTypes: ['application/octet-stream'] })
 await app.ready()
