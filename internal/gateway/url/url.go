@@ -199,6 +199,7 @@ func (v *visit) request(body []byte) *payload.Request {
 		r.Header.Set("X-Forwarded-Prefix", v.prefix) // where frameworks look
 	}
 	if v.u.Auth == "AWS_IAM" {
+		r.Header.Del("Authorization") // it was for us
 		p.Account = v.Account
 		p.Authorizer = map[string]any{"iam": iamOf(wire.CallerOf(r.Context()))}
 	}
