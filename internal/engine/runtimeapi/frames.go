@@ -285,12 +285,12 @@ func (l *link) copy(t *turn, n int64) error {
 	piece := pieces.Get().(*[pieceSize]byte)
 	defer pieces.Put(piece)
 	for n > 0 {
-		m, err := l.in.Read(piece[:min(n, pieceSize)])
+		m, err := io.ReadFull(l.in, piece[:min(n, pieceSize)]) // what there is of a frame is under way
 		l.pour(t, piece[:m])
-		n -= int64(m)
-		if err != nil && n > 0 {
+		if err != nil {
 			return err
 		}
+		n -= int64(m)
 	}
 	return nil
 }

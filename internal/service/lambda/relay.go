@@ -10,26 +10,31 @@ import (
 	"github.com/mayfly-faas/mayfly/internal/function"
 )
 
-// maxChunk is how much of an answer one message holds at most.
-const maxChunk = 64 << 10
+const (
+	maxChunk   = 64 << 10          // how much of an answer one message holds at most
+	maxWaiting = 2*maxChunk + 1024 // how much waits, before its writer has to
+)
 
-// messages are buffers for messages, as large as the largest that they had.
-var messages = sync.Pool{New: func() any { return new([]byte) }}
+// buffers are for messages, as large as the largest use that they had.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // A relay carries an answer from the invocation, which begins first, to the
-// client, whose connection is ready later. It holds three messages at most: one
-// that is being sent, one that waits, and one for which there is no place yet.
-// While there is none, the function waits in Write.
+// client, whose connection is ready later. What comes while something is sent is
+// sent together, next. Of more than that the function waits, in Write.
 type relay struct {
 	gone <-chan struct{} // closed when the request is over: the invocation goes on alone
 	tail bool
 
 	version string        // set before begun or ended is closed
-	kind    string        // set before begun is closed
-	begun   chan struct{} // closed when the answer begins
+	kind    string        // so is this: the answer's media type, "" for no answer
+	begun   chan struct{} // closed with the first byte
 	begins  bool          // begun is closed; used by the invocation alone
 
-	out   chan *[]byte  // messages on their way to the client
+	mu      sync.Mutex // guards waiting
+	waiting *[]byte    // messages on their way to the client; nil for none
+
+	more  chan struct{} // of capacity 1: something waits
+	room  chan struct{} // of capacity 1: what waited is being sent
 	cut   chan struct{} // closed when nobody wants the rest
 	ended chan struct{} // closed when the invocation has ended
 
@@ -39,8 +44,8 @@ type relay struct {
 
 func newRelay(gone <-chan struct{}, tail bool) *relay {
 	return &relay{
-		gone: gone, tail: tail, begun: make(chan struct{}),
-		out: make(chan *[]byte, 1), cut: make(chan struct{}), ended: make(chan struct{}),
+		gone: gone, tail: tail, begun: make(chan struct{}), more: make(chan struct{}, 1), room: make(chan struct{}, 1),
+		cut: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
 
@@ -50,18 +55,17 @@ func (r *relay) run(ctx context.Context, fs *function.Registry, ref function.Ref
 	r.res, r.err = fs.Invoke(ctx, ref, in)
 }
 
-// begin is told the answer's media type.
-func (r *relay) begin(kind string) {
-	if !r.begins {
-		r.begins, r.kind = true, cmp.Or(kind, "application/octet-stream")
-		close(r.begun)
-	}
-}
+// begin is told the answer's media type. The client hears of it with the first
+// byte: one packet, where there would be two.
+func (r *relay) begin(kind string) { r.kind = cmp.Or(kind, "application/octet-stream") }
 
 // Write hands a part of the answer on. It waits while the client does not read.
 // When the client is gone the function is not to notice.
 func (r *relay) Write(p []byte) (int, error) {
-	r.begin("")
+	if !r.begins {
+		r.begins, r.kind = true, cmp.Or(r.kind, "application/octet-stream")
+		close(r.begun)
+	}
 	for rest := p; len(rest) > 0; {
 		select {
 		case <-r.gone:
@@ -69,17 +73,16 @@ func (r *relay) Write(p []byte) (int, error) {
 		default:
 		}
 		n := min(len(rest), maxChunk)
-		m := messages.Get().(*[]byte)
-		*m = appendMessage((*m)[:0], chunkHeaders, rest[:n])
+		if r.add(rest[:n]) {
+			rest = rest[n:]
+			continue
+		}
 		select {
-		case r.out <- m:
+		case <-r.room:
 		case <-r.gone:
-			messages.Put(m)
 		case <-r.cut:
-			messages.Put(m)
 			return 0, io.ErrClosedPipe
 		}
-		rest = rest[n:]
 	}
 	return len(p), nil
 }
@@ -88,34 +91,60 @@ func (r *relay) Write(p []byte) (int, error) {
 // read what there is in its own time.
 func (r *relay) Interrupt() { close(r.cut) }
 
+// add makes a message of p; false when there is no place for it.
+func (r *relay) add(p []byte) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.waiting == nil:
+		r.waiting = buffers.Get().(*[]byte)
+	case len(*r.waiting)+len(p) > maxWaiting:
+		return false
+	}
+	*r.waiting = appendMessage(*r.waiting, chunkHeaders, p)
+	signal(r.more)
+	return true
+}
+
+// take is what waits; nil for nothing.
+func (r *relay) take() *[]byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b := r.waiting
+	r.waiting = nil
+	signal(r.room)
+	return b
+}
+
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it has been said
+	}
+}
+
 // stream is the client's side: it returns when all has been sent, or the client
 // is gone.
 func (r *relay) stream(w io.Writer) error {
 	for ended := false; !ended; {
 		select {
-		case m := <-r.out:
-			if err := pass(w, m); err != nil {
+		case <-r.more:
+		case <-r.ended:
+			ended = true // nobody adds any more
+		}
+		if b := r.take(); b != nil {
+			_, err := w.Write(*b)
+			*b = (*b)[:0]
+			buffers.Put(b)
+			if err != nil {
 				return err
 			}
-		case <-r.ended:
-			ended = true
-		}
-	}
-	for len(r.out) > 0 { // nobody adds any more
-		if err := pass(w, <-r.out); err != nil {
-			return err
 		}
 	}
 	if r.err != nil {
 		return r.err
 	}
 	return writeCompletion(w, r.completion())
-}
-
-func pass(w io.Writer, m *[]byte) error {
-	_, err := w.Write(*m)
-	messages.Put(m)
-	return err
 }
 
 // completion says how the invocation ended. AWS calls every failure unhandled,

@@ -55,8 +55,8 @@ func decode(t *testing.T, r io.Reader) (payload []byte, end completion) {
 	}
 }
 
-// TestRelayHoldsLittle: of 200 MB, the relay never holds more than three
-// messages, however the client reads. Who waits in the bubble waits for good.
+// TestRelayHoldsLittle: of 200 MB, the relay never holds more than waits and is
+// being sent, however the client reads. Who waits in the bubble waits for good.
 func TestRelayHoldsLittle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRelay(nil, false)
@@ -74,7 +74,7 @@ func TestRelayHoldsLittle(t *testing.T) {
 			}
 		}()
 		go func() { server.CloseWithError(r.stream(server)) }()
-		most := int64(3*maxChunk + 100_000)
+		most := int64(2*maxWaiting + 100_000)
 		buf := make([]byte, 1<<20)
 		for step := 0; ; step++ {
 			if step%16 == 0 {
@@ -118,9 +118,9 @@ func TestRelayInterrupted(t *testing.T) {
 		}
 		r.Interrupt()
 		<-r.ended
-		payload, end := decode(t, client)
+		payload, end := decode(t, client) // what was being sent, and what waited
 		want := completion{ErrorCode: "Unhandled", ErrorDetails: `{"errorType":"Sandbox.Timedout"}`, LogResult: "bG9n"}
-		if len(payload) != 2*maxChunk || end != want {
+		if len(payload) == 0 || len(payload) > 2*maxWaiting || end != want {
 			t.Errorf("%d bytes, %+v", len(payload), end)
 		}
 	})

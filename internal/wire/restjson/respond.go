@@ -94,9 +94,8 @@ func stream(w http.ResponseWriter, r *http.Request, status int, write wire.Strea
 	if w.Header().Get("Content-Type") == "" {
 		w.Header().Set("Content-Type", "application/vnd.amazon.eventstream")
 	}
-	w.WriteHeader(status)
+	w.WriteHeader(status) // goes out with what is written first
 	f := flusher{w, http.NewResponseController(w), streamPatience}
-	f.rc.Flush()
 	err := write(f)
 	f.rc.SetWriteDeadline(time.Time{}) // the connection may be used again
 	if err != nil {
