@@ -371,3 +371,13 @@ func FuzzRequest(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkV2(b *testing.B) {
+	r := sample(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := V2(r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
