@@ -3,6 +3,7 @@ package restapi
 import (
 	"context"
 	"errors"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -159,6 +160,8 @@ func stagePatch(t tree, p Patch, segments []string) (bool, error) {
 	one, _ := settings[method].(tree)
 	if one == nil {
 		one = firstSetting()
+		all, _ := settings["*/*"].(tree)
+		maps.Copy(one, all) // what is not said of the method alone stays as it was
 	}
 	if p.Op == "remove" {
 		one[r.path] = firstSetting()[r.path]
