@@ -5,7 +5,9 @@ import (
 	"strings"
 )
 
-const webSelection = "${request.method} ${request.path}"
+// webSelection is how HTTP APIs find a route. AWS's reference writes it with
+// braces, and its answers without.
+const webSelection = "$request.method $request.path"
 
 // Change changes the API's own settings by edit.
 //
@@ -29,7 +31,7 @@ func (a *API) check() error {
 		return a.checkWebSocket()
 	}
 	a.RouteSelectionExpression = cmp.Or(a.RouteSelectionExpression, webSelection)
-	if a.RouteSelectionExpression != webSelection {
+	if e := a.RouteSelectionExpression; e != webSelection && e != "${request.method} ${request.path}" {
 		return BadRequest("Invalid route selection expression specified: for HTTP APIs it is %s", webSelection)
 	}
 	if a.DisableSchemaValidation {

@@ -128,7 +128,7 @@ func TestDefaults(t *testing.T) {
 	same(t, c.ok("CreateApi", in{"Name": "n", "ProtocolType": "HTTP"}, nil),
 		`{"apiEndpoint":"http://<id>.execute-api.us-east-1.localhost:1","apiId":"<id>","apiKeySelectionExpression":"$request.header.x-api-key",`+
 			`"createdDate":"2023-11-14T22:13:20Z","disableExecuteApiEndpoint":false,"ipAddressType":"ipv4","name":"n","protocolType":"HTTP",`+
-			`"routeSelectionExpression":"${request.method} ${request.path}","tags":{}}`)
+			`"routeSelectionExpression":"$request.method $request.path","tags":{}}`)
 	same(t, c.ok("CreateApi", in{"Name": "n", "ProtocolType": "WEBSOCKET", "RouteSelectionExpression": "$request.body.action", "Tags": in{"a": "b"}}, nil),
 		`{"apiEndpoint":"ws://<id>.execute-api.us-east-1.localhost:1","apiId":"<id>","apiKeySelectionExpression":"$request.header.x-api-key",`+
 			`"createdDate":"2023-11-14T22:13:20Z","disableExecuteApiEndpoint":false,"ipAddressType":"ipv4","name":"n","protocolType":"WEBSOCKET",`+

@@ -94,7 +94,7 @@ func copyValue(dst, src reflect.Value, request bool) {
 	}
 	switch {
 	case dst.Type() == reflect.TypeFor[wire.Time]():
-		dst.Set(reflect.ValueOf(wire.Time{Time: time.UnixMilli(src.Int()).UTC()}))
+		dst.Set(reflect.ValueOf(wire.Time{Time: time.UnixMilli(src.Int()).UTC().Truncate(time.Second)}))
 	case src.Kind() == reflect.Struct:
 		copyFields(dst, src, request)
 	case src.Kind() == reflect.Slice:
