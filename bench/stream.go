@@ -52,19 +52,15 @@ func (l *lab) streamRows(ctx context.Context, lang *language) error {
 // firstBytes measures, in turn, how long the first of 100 bytes takes.
 func (l *lab) firstBytes(ctx context.Context, lang string, streamers ...*streamer) error {
 	ms := make([][]float64, len(streamers))
-	for n := range 20 + 300*l.size.turns {
+	for turn := range l.size.turns + 1 {
 		for i, s := range streamers {
-			began := time.Now()
-			first, _, err := s.stream(100)
+			some, err := s.firsts(ctx, 500)
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
-			if n >= 20 { // all is warm
-				ms[i] = append(ms[i], millis(first.Sub(began)))
+			if turn > 0 { // all is warm
+				ms[i] = append(ms[i], some...)
 			}
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
 		}
 	}
 	row := Row{ID: "stream/" + lang + "/first", Ours: measureOf(streamers[0].name+", first byte", ms[0])}
@@ -73,6 +69,22 @@ func (l *lab) firstBytes(ctx context.Context, lang string, streamers ...*streame
 	}
 	l.report.add(l.out, row)
 	return nil
+}
+
+// firsts are the times of n first bytes.
+func (s *streamer) firsts(ctx context.Context, n int) (ms []float64, err error) {
+	for range n {
+		began := time.Now()
+		first, _, err := s.stream(100)
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return nil, err
+		}
+		ms = append(ms, millis(first.Sub(began)))
+	}
+	return ms, nil
 }
 
 // longStreams measures what 100 MB take and cost, and how much the server grows.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"io"
+	"runtime"
 	"sync"
 
 	"github.com/mayfly-faas/mayfly/internal/function"
@@ -75,6 +76,7 @@ func (r *relay) Write(p []byte) (int, error) {
 		n := min(len(rest), maxChunk)
 		if r.add(rest[:n]) {
 			rest = rest[n:]
+			runtime.Gosched() // who sends it is to do so now, and not once another thread has been woken
 			continue
 		}
 		select {
