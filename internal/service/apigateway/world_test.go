@@ -114,6 +114,7 @@ type world struct {
 	sink    *sink
 	web     *httptest.Server
 	file    string
+	close   func()
 	permits error // what functions' policies say
 
 	mu  sync.Mutex
@@ -138,31 +139,48 @@ func (w *world) later(d time.Duration) {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC), file: filepath.Join(t.TempDir(), "meta.db")}
-	db, err := store.OpenSQLite(w.file, store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { db.Close() })
-	w.book, err = restapi.Open(t.Context(), restapi.Config{DB: db, Account: account, Region: region, Now: w.clock})
-	if err != nil {
-		t.Fatal(err)
-	}
 	w.fs = &functions{codes: map[string]code{"echo": echo}, calls: map[string]int{}}
 	w.sink = &sink{lines: map[string][]string{}}
-	w.access = accesslog.New(w.sink, nil)
+	w.open()
+	t.Cleanup(func() { w.close() })
+	return w
+}
+
+// open starts the service and its data plane on the world's file.
+func (w *world) open() {
+	w.t.Helper()
+	db, err := store.OpenSQLite(w.file, store.Options{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.book, err = restapi.Open(w.t.Context(), restapi.Config{DB: db, Account: account, Region: region, Now: w.clock})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	access := accesslog.New(w.sink, nil)
+	w.access = access
 	permits := func(context.Context, function.Ref, *policy.Request) error { return w.permits }
 	authority := authorize.New(authorize.Config{Functions: w.fs, Permits: permits, Gate: gate, Allow: allow, Now: w.clock})
-	w.handler = restapi.New(restapi.Serving{Book: w.book, Functions: w.fs, Authority: authority, Permits: permits, Access: w.access})
+	w.handler = restapi.New(restapi.Serving{Book: w.book, Functions: w.fs, Authority: authority, Permits: permits, Access: access})
 	w.web = httptest.NewServer(wire.Front{Web: w.handler.Match}.Handler())
-	t.Cleanup(func() {
+	w.Client = wiretest.New(w.t, Service(w.book, w.handler))
+	w.close = func() {
 		w.web.Close()
 		w.handler.Close()
 		authority.Close()
-		w.access.Close()
-		w.book.Close()
-	})
-	w.Client = wiretest.New(t, Service(w.book, w.handler))
-	return w
+		access.Close()
+		if err := w.book.Close(); err != nil {
+			w.t.Error(err)
+		}
+		db.Close()
+	}
+}
+
+// reopen ends everything and starts it again.
+func (w *world) reopen() {
+	w.t.Helper()
+	w.close()
+	w.open()
 }
 
 // gate lets in who says his name in the signature's place.
