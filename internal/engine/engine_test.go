@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -546,6 +548,38 @@ func TestEnvironment(t *testing.T) {
 			t.Errorf("spec = %+v", spec)
 		}
 	}, echo())
+}
+
+// TestProcessorsOfGo: a program that brings its own runtime takes itself to have
+// what it has, unless it is told otherwise.
+func TestProcessorsOfGo(t *testing.T) {
+	for _, test := range []struct {
+		runtime string
+		memory  int
+		env     map[string]string
+		want    string
+	}{
+		{"provided.al2023", 128, nil, "1"}, {"provided.al2023", 1769, nil, "1"}, {"provided.al2", 1770, nil, "2"},
+		{"provided.al2023", 10240, nil, "6"}, {"provided.al2023", 128, map[string]string{"GOMAXPROCS": "4"}, "4"}, {"python3.12", 128, nil, ""},
+	} {
+		play(t, engine.Config{}, func(t *testing.T, e *engine.Engine, s *stage, u *engine.Unit) {
+			u.Runtime, u.MemoryMB, u.Env = test.runtime, test.memory, test.env
+			u.Code = t.TempDir()
+			if err := os.WriteFile(filepath.Join(u.Code, "bootstrap"), nil, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			invoke(t, e, u, "x")
+			got := ""
+			for _, kv := range s.commands[0].Env {
+				if v, ok := strings.CutPrefix(kv, "GOMAXPROCS="); ok {
+					got = v
+				}
+			}
+			if got != test.want {
+				t.Errorf("%s with %d MB: %q, want %q", test.runtime, test.memory, got, test.want)
+			}
+		}, echo())
+	}
 }
 
 // TestCredentialsExpire: a sandbox goes before its credentials do.
