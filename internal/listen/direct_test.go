@@ -44,7 +44,7 @@ func TestDirectAnswersAsNetHTTP(t *testing.T) {
 		},
 		"nothing":    func(http.ResponseWriter, *http.Request) {},
 		"no content": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
-		"error":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 418) },
+		"error":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusTeapot) },
 		"declared": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "2")
 			w.Write([]byte("ok"))

@@ -14,8 +14,6 @@ import (
 	"github.com/mayfly-faas/mayfly/internal/store"
 )
 
-const function = "arn:aws:lambda:us-east-1:000000000000:function:f"
-
 func openBook(t testing.TB, file string) *Book {
 	t.Helper()
 	db, err := store.OpenSQLite(file, store.Options{})
