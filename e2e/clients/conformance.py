@@ -35,7 +35,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/conformance"
 # What a broken constraint answers, by service.
 VALIDATION = {"lambda": "ValidationException", "logs": "InvalidParameterException",
               "iam": "ValidationError", "sts": "ValidationError", "sqs": "InvalidParameterValueException", "sns": "ValidationError",
-              "events": "ValidationException", "scheduler": "ValidationException"}
+              "events": "ValidationException", "scheduler": "ValidationException", "apigatewayv2": "BadRequestException"}
 
 failures = []
 unsent = []  # broken requests that the client cannot even put on the wire
@@ -165,6 +165,8 @@ def check_type(where, shape, v):
     t = shape.type_name
     want = {"string": str, "character": str, "boolean": bool, "integer": int, "long": int, "float": (int, float),
             "double": (int, float), "timestamp": (int, float), "blob": str, "list": list, "map": dict, "structure": dict}[t]
+    if t == "timestamp" and shape.serialization.get("timestampFormat") == "iso8601":
+        want = str
     if not isinstance(v, want) or t in ("integer", "long") and isinstance(v, bool):
         fail(where, f"is {type(v).__name__} {str(v)[:60]!r}, the model says {t}")
         return
@@ -413,15 +415,18 @@ def served(title):
 
 if __name__ == "__main__":
     from scenario import run_scenarios
+    from scenario_apis import run_api_scenarios
     from scenario_events import run_event_scenarios
     titles = {"lambda": "AWS Lambda", "logs": "Amazon CloudWatch Logs", "iam": "AWS IAM", "sts": "AWS STS", "sqs": "Amazon SQS",
-              "sns": "Amazon SNS", "events": "Amazon EventBridge", "scheduler": "Amazon EventBridge Scheduler"}
+              "sns": "Amazon SNS", "events": "Amazon EventBridge", "scheduler": "Amazon EventBridge Scheduler",
+              "apigatewayv2": "Amazon API Gateway V2"}
     if sys.argv[1:]:  # only these
         titles = {n: titles[n] for n in sys.argv[1:]}
     services = {n: Service(n) for n in titles}
     if not sys.argv[1:]:
         run_scenarios(services)
     run_event_scenarios(services)
+    run_api_scenarios(services)
     total = 0
     for name, title in titles.items():
         s, ops = services[name], served(title)

@@ -68,17 +68,18 @@ func apply(doc *openapi.Document, d *api.Definition, strict bool) error {
 
 // https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/apis-apiid-exports-specification.html#ExportApi
 func (c *control) exportApi(ctx context.Context, in *ExportApiRequest) (*ExportApiResponse, error) {
-	d, err := c.View(ctx, *in.ApiId)
-	if err != nil {
-		return nil, err
-	}
 	switch {
-	case d.API.ProtocolType != api.HTTP:
-		return nil, api.BadRequest("Export is supported only for HTTP APIs")
 	case *in.Specification != "OAS30":
 		return nil, api.BadRequest("Invalid specification specified: %s. Only OAS30 is supported", *in.Specification)
 	case *in.OutputType != "JSON" && *in.OutputType != "YAML":
 		return nil, api.BadRequest("Invalid output type specified: %s. It is JSON or YAML", *in.OutputType)
+	}
+	d, err := c.View(ctx, *in.ApiId)
+	if err != nil {
+		return nil, err
+	}
+	if d.API.ProtocolType != api.HTTP {
+		return nil, api.BadRequest("Export is supported only for HTTP APIs")
 	}
 	s := d.Snapshot()
 	if in.StageName != nil {
