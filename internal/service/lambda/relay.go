@@ -12,6 +12,7 @@ import (
 )
 
 const (
+	smallPart  = 4 << 10           // what is written in such parts is waited for
 	maxChunk   = 64 << 10          // how much of an answer one message holds at most
 	maxWaiting = 2*maxChunk + 1024 // how much waits, before its writer has to
 )
@@ -63,6 +64,7 @@ func (r *relay) begin(kind string) { r.kind = cmp.Or(kind, "application/octet-st
 // Write hands a part of the answer on. It waits while the client does not read.
 // When the client is gone the function is not to notice.
 func (r *relay) Write(p []byte) (int, error) {
+	hasty := !r.begins || len(p) < smallPart
 	if !r.begins {
 		r.begins, r.kind = true, cmp.Or(r.kind, "application/octet-stream")
 		close(r.begun)
@@ -76,7 +78,9 @@ func (r *relay) Write(p []byte) (int, error) {
 		n := min(len(rest), maxChunk)
 		if r.add(rest[:n]) {
 			rest = rest[n:]
-			runtime.Gosched() // who sends it is to do so now, and not once another thread has been woken
+			if hasty {
+				runtime.Gosched() // who sends it is to do so now, and not once another thread has been woken
+			}
 			continue
 		}
 		select {
