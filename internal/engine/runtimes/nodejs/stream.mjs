@@ -39,9 +39,12 @@ export class ResponseStream extends Writable {
     if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
       chunk = JSON.stringify(chunk);
     }
+    this.cork(); // a prelude and the first part go out together
     this.#writePrelude();
     this.#written = true;
-    return super.write(chunk, encoding, callback);
+    const more = super.write(chunk, encoding, callback);
+    this.uncork();
+    return more;
   }
 
   #writePrelude() {
