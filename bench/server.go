@@ -47,6 +47,7 @@ func startServer(bin, dir string, args ...string) (*server, error) {
 	defer logs.Close()
 	s.cmd = exec.Command(bin, append([]string{"serve", "--data", data, "--listen", host}, args...)...)
 	s.cmd.Stdout, s.cmd.Stderr = logs, logs
+	s.cmd.Env = append(os.Environ(), "MAYFLY_STEPS=1") // a microsecond a request
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}

@@ -103,6 +103,10 @@ func (l *lab) row(ctx context.Context, id string, callers, size int, endpoints .
 	if err != nil {
 		return err
 	}
-	l.report.add(l.out, Row{ID: id, Ours: measures[0], Rivals: measures[1:]})
+	facts, err := l.steps(ctx, contenders[0])
+	if err != nil {
+		return err
+	}
+	l.report.add(l.out, Row{ID: id, Ours: measures[0], Rivals: measures[1:], Facts: facts})
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/mayfly-faas/mayfly/internal/engine/code"
 	"github.com/mayfly-faas/mayfly/internal/engine/runtimes"
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
+	"github.com/mayfly-faas/mayfly/internal/engine/step"
 	"github.com/mayfly-faas/mayfly/internal/function"
 	"github.com/mayfly-faas/mayfly/internal/identity"
 	"github.com/mayfly-faas/mayfly/internal/listen"
@@ -62,6 +63,7 @@ type App struct {
 	web       web
 	large     large
 	keys      sigv4.Keys
+	steps     *step.Clock                   // nil unless asked for
 	server    *listen.Server                // of the listeners
 	inside    *listen.Server                // of the listeners inside sandboxes
 	drains    []func(context.Context) error // see drain
@@ -71,7 +73,7 @@ type App struct {
 // New builds an App over the data folder, from the ground up. When it fails,
 // what it had opened is closed.
 func New(ctx context.Context, c Config) (*App, error) {
-	a := &App{config: c, large: newLarge(largeAtOnce, largeTime)}
+	a := &App{config: c, steps: newSteps(), large: newLarge(largeAtOnce, largeTime)}
 	if err := a.open(ctx); err != nil {
 		return nil, errors.Join(err, a.Close(ctx))
 	}

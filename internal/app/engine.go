@@ -25,7 +25,7 @@ func (a *App) openEngine(ctx context.Context) (err error) {
 	a.onClose(func(context.Context) error { return a.tier.Close() })
 	c := a.config
 	a.engine = engine.New(engine.Config{Tier: a.tier, Runtimes: a.runtimes, Sink: sink{a.logs}, Endpoint: a.serveInside, Offline: c.Offline,
-		Concurrency: c.Concurrency, MemoryMB: c.MemoryMB, BlanksMB: c.BlanksMB, IdleTimeout: c.KeepWarm})
+		Steps: a.steps, Concurrency: c.Concurrency, MemoryMB: c.MemoryMB, BlanksMB: c.BlanksMB, IdleTimeout: c.KeepWarm})
 	a.logs.Gather(a.engine.FlushLogs)
 	a.onClose(a.engine.Close)
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/mayfly-faas/mayfly/internal/awserr"
+	"github.com/mayfly-faas/mayfly/internal/engine/step"
 	"github.com/mayfly-faas/mayfly/internal/service/apigateway"
 	"github.com/mayfly-faas/mayfly/internal/service/apigatewayv2"
 	"github.com/mayfly-faas/mayfly/internal/service/events"
@@ -60,6 +61,10 @@ func (a *App) front() http.Handler {
 		if r.Method == http.MethodGet && r.URL.Path == "/metrics" { // where scrapers look
 			r.URL.Path = "/_mayfly/metrics"
 		}
+		if a.steps != nil && isInvoke(r) {
+			a.steps.Pass(step.Arrived)
+			defer a.steps.Pass(step.Done)
+		}
 		front.ServeHTTP(w, r)
 	})
 }
@@ -67,6 +72,10 @@ func (a *App) front() http.Handler {
 // gate lets a request through when its signature holds, and notes that its key
 // was used. Large ones wait here for their turn, before they are read.
 func (a *App) gate(r *http.Request, service, op string) (*http.Request, error) {
+	if op == "Invoke" {
+		a.steps.Pass(step.Routed)
+		defer a.steps.Pass(step.Verified)
+	}
 	if err := a.large.admit(r, service, op); err != nil {
 		return r, err
 	}

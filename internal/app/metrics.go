@@ -11,7 +11,7 @@ import (
 // metrics are what Prometheus reads at /metrics.
 func (a *App) metrics() *prometheus.Registry {
 	r := prometheus.NewRegistry()
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), engineMetrics{a}, eventMetrics{a}, webMetrics{a})
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), engineMetrics{a}, stepMetrics{a}, eventMetrics{a}, webMetrics{a})
 	return r
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/mayfly-faas/mayfly/internal/engine/pool"
 	"github.com/mayfly-faas/mayfly/internal/engine/runtimes"
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
+	"github.com/mayfly-faas/mayfly/internal/engine/step"
 )
 
 // ErrClosed means that the engine is closed, or was closed under the invocation.
@@ -50,6 +51,8 @@ type Config struct {
 	// Endpoint serves the platform's API on a listener inside a sandbox, until
 	// that is closed. Without it the code has no AWS_ENDPOINT_URL.
 	Endpoint func(net.Listener)
+
+	Steps *step.Clock // told when invocations pass its points; nil
 
 	Concurrency int  // the account's concurrent executions; 1,000
 	Offline     bool // code cannot reach the world outside the host
@@ -148,10 +151,12 @@ func (e *Engine) Invoke(ctx context.Context, u *Unit, c Call) (*Outcome, error) 
 	}
 	defer e.gate.Leave(u.ARN, u.Key)
 
+	e.c.Steps.Pass(step.Decoded)
 	slot, err := e.pool.Take(ctx, e.class(u))
 	if err != nil {
 		return nil, e.refusal(u, err)
 	}
+	e.c.Steps.Pass(step.Admitted)
 	in := begin(slot, &c)
 	err = in.run()
 	if err != nil {
@@ -165,6 +170,7 @@ func (e *Engine) Invoke(ctx context.Context, u *Unit, c Call) (*Outcome, error) 
 	} else {
 		e.pool.End(slot)
 	}
+	e.c.Steps.Pass(step.Settled)
 	return out, nil
 }
 

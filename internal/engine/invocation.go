@@ -8,6 +8,7 @@ import (
 	"github.com/mayfly-faas/mayfly/internal/engine/pool"
 	"github.com/mayfly-faas/mayfly/internal/engine/runtimeapi"
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
+	"github.com/mayfly-faas/mayfly/internal/engine/step"
 )
 
 // An invocation is one Call in one sandbox.
@@ -77,6 +78,10 @@ func (in *invocation) deliver(deadline time.Time) error {
 	}
 	res := in.api.End()
 	in.produced = res.Produced
+	if !res.First.IsZero() {
+		in.e.c.Steps.PassedAt(step.Sent, res.Sent)
+		in.e.c.Steps.PassedAt(step.Answering, res.First)
+	}
 	in.fault = in.ending
 	if res.Answered {
 		in.fault = nil

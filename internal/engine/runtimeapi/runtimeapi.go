@@ -55,6 +55,7 @@ type Result struct {
 	Answered bool      // the code answered, or failed
 	Failure  *Failure  // nil if it answered
 	Produced int64     // bytes of the answer
+	Sent     time.Time // when the runtime was sent it; zero when it did not come for it
 	First    time.Time // when the answer began
 	Last     time.Time // when it was complete
 }

@@ -103,7 +103,7 @@ func (r *run) place(t *turn) asker {
 	a := r.askers[n] // where there are many, the others may have been given up
 	r.askers[n], r.askers = nil, r.askers[:n]
 	t.link, _ = a.(*link)
-	r.state = running
+	r.state, t.result.Sent = running, time.Now()
 	return a
 }
 
@@ -160,7 +160,7 @@ func (r *run) ask(a asker) *turn {
 		return nil // another has taken its place
 	}
 	if t := r.pending; t != nil {
-		r.pending, r.state = nil, running
+		r.pending, r.state, t.result.Sent = nil, running, time.Now()
 		t.link, _ = a.(*link)
 		return t
 	}
