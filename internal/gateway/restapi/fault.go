@@ -2,12 +2,11 @@ package restapi
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-
-	"maps"
 
 	"github.com/mayfly-faas/mayfly/internal/gateway/payload"
 	"github.com/mayfly-faas/mayfly/internal/gateway/restapi/vtl"
@@ -26,11 +25,8 @@ func (x *exchange) answerFault(f *refusal) {
 	own := x.ownResponse(f.kind, status)
 	kind, body := "application/json", []byte(`{"message":`+quote(message)+`}`)
 	a := &payload.Answer{Header: http.Header{}}
-	if f.kind == "ACCESS_DENIED" || f.kind == "INVALID_SIGNATURE" {
-		body = []byte(`{"Message":` + quote(message) + `}`) // as IAM's own refusals are spelled
-		if f.message == "" {
-			body = []byte(`{"message":` + quote(message) + `}`)
-		}
+	if f.kind == "ACCESS_DENIED" { // as IAM's own refusals are spelled
+		body = []byte(`{"Message":` + quote(message) + `}`)
 	}
 	if own != nil {
 		if n, err := strconv.Atoi(own.StatusCode); err == nil {

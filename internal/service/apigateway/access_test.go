@@ -46,7 +46,7 @@ func TestAuthorizers(t *testing.T) {
 	a.put("GET", "/t", in{"authorizationType": "CUSTOM", "authorizerId": *token.Id}, proxyTo("echo"))
 	a.put("POST", "/r", in{"authorizationType": "CUSTOM", "authorizerId": *request.Id}, proxyTo("echo"))
 	a.deploy("s", nil)
-	refused := `{"message":"User is not authorized to access this resource"}`
+	refused := `{"Message":"User is not authorized to access this resource"}`
 	for _, tt := range []struct {
 		what   string
 		header string
