@@ -37,7 +37,7 @@ func TestAuthorizers(t *testing.T) {
 		if err := json.Unmarshal(event, &e); err != nil || e.Type != "REQUEST" || e.Body != nil {
 			return `{"errorMessage":"bad event"}`, nil
 		}
-		return tokenAuth(nil, []byte(`{"authorizationToken":"`+e.QueryStringParameters["who"]+`","methodArn":"`+e.MethodArn+`"}`), in)
+		return tokenAuth(t.Context(), []byte(`{"authorizationToken":"`+e.QueryStringParameters["who"]+`","methodArn":"`+e.MethodArn+`"}`), in)
 	}
 	a := w.newAPI(nil)
 	var token, request Authorizer
