@@ -151,7 +151,9 @@ func TestRawIsAsNetHTTP(t *testing.T) {
 			if !reflect.DeepEqual(got, want) {
 				t.Errorf("answers:\n got %+v\nwant %+v", got, want)
 			}
-			result.First, result.Last, wanted.First, wanted.Last = time.Time{}, time.Time{}, time.Time{}, time.Time{}
+			for _, r := range []*Result{&result, &wanted} {
+				r.Sent, r.First, r.Last = time.Time{}, time.Time{}, time.Time{}
+			}
 			if !reflect.DeepEqual(result, wanted) {
 				t.Errorf("result %+v, want %+v", result, wanted)
 			}
