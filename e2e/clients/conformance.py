@@ -35,7 +35,7 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/conformance"
 # What a broken constraint answers, by service.
 VALIDATION = {"lambda": "ValidationException", "logs": "InvalidParameterException",
               "iam": "ValidationError", "sts": "ValidationError", "sqs": "InvalidParameterValueException", "sns": "ValidationError",
-              "events": "ValidationException", "scheduler": "ValidationException", "apigatewayv2": "BadRequestException"}
+              "events": "ValidationException", "scheduler": "ValidationException", "apigateway": "BadRequestException", "apigatewayv2": "BadRequestException"}
 
 failures = []
 unsent = []  # broken requests that the client cannot even put on the wire
@@ -231,7 +231,7 @@ SAMPLES = {
     "EventSourceName": "aws.partner/a.example/b/c", "Endpoint": "example.com:9092",
     "RedshiftSecretManagerArn": f"arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:a",
     "TagResourceArn": f"arn:aws:scheduler:us-east-1:{ACCOUNT}:schedule-group/conf",
-    "RoleArn": ROLE, "roleArnType": ROLE, "Runtime": "python3.11", "Handler": "app.handler",
+    "RoleArn": ROLE, "roleArnType": ROLE, "StatusCode": "200", "Runtime": "python3.11", "Handler": "app.handler",
 }
 
 CANDIDATES = [
@@ -417,9 +417,10 @@ if __name__ == "__main__":
     from scenario import run_scenarios
     from scenario_apis import run_api_scenarios
     from scenario_events import run_event_scenarios
+    from scenario_rest import run_rest_scenarios
     titles = {"lambda": "AWS Lambda", "logs": "Amazon CloudWatch Logs", "iam": "AWS IAM", "sts": "AWS STS", "sqs": "Amazon SQS",
               "sns": "Amazon SNS", "events": "Amazon EventBridge", "scheduler": "Amazon EventBridge Scheduler",
-              "apigatewayv2": "Amazon API Gateway V2"}
+              "apigateway": "Amazon API Gateway", "apigatewayv2": "Amazon API Gateway V2"}
     if sys.argv[1:]:  # only these
         titles = {n: titles[n] for n in sys.argv[1:]}
     services = {n: Service(n) for n in titles}
@@ -427,6 +428,7 @@ if __name__ == "__main__":
         run_scenarios(services)
     run_event_scenarios(services)
     run_api_scenarios(services)
+    run_rest_scenarios(services)
     total = 0
     for name, title in titles.items():
         s, ops = services[name], served(title)

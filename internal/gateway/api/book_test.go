@@ -338,3 +338,46 @@ func has(d *Deployed, key string) bool {
 	}
 	return false
 }
+
+// largest is an API with as many routes as AWS allows.
+func largest(b *testing.B) *world {
+	w := newWorld(b)
+	w.edit(func(d *Definition) error {
+		for i := range 300 {
+			n, err := d.AddIntegration(func(n *Integration) error {
+				n.IntegrationType, n.IntegrationUri, n.PayloadFormatVersion = AWSProxy, "arn:aws:lambda:us-east-1:000000000000:function:f", "2.0"
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			if _, err := d.AddRoute(func(r *Route) error {
+				r.RouteKey, r.Target = fmt.Sprintf("GET /things/%d/{id}", i), "integrations/"+n.IntegrationId
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	w.stage("s", true, "")
+	return w
+}
+
+// BenchmarkDeployed is what a request of the web pays.
+func BenchmarkDeployed(b *testing.B) {
+	w := largest(b)
+	for b.Loop() {
+		if _, err := w.Deployed(b.Context(), w.id, "s"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkEdit is a change to a large API that deploys by itself.
+func BenchmarkEdit(b *testing.B) {
+	w := largest(b)
+	for b.Loop() {
+		w.edit(func(d *Definition) error { return d.Change(func(a *API) error { return nil }) })
+	}
+}

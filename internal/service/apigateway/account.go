@@ -47,11 +47,7 @@ func (c *control) untagResource(ctx context.Context, in *UntagResourceRequest) (
 	return done(c.Retag(ctx, *in.ResourceArn, nil, in.TagKeys))
 }
 
-// trialOps are there when there is somebody to run the trials.
 func (c *control) trialOps() []wire.Op {
-	if c.handler == nil {
-		return nil
-	}
 	return []wire.Op{
 		handle("TestInvokeMethod", c.testMethod),
 		handle("TestInvokeAuthorizer", c.testAuthorizer),

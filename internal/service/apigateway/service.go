@@ -16,9 +16,9 @@ import (
 	"github.com/mayfly-faas/mayfly/internal/wire/restjson"
 )
 
-// Service is API Gateway on b. Tests of methods and authorizers are run by h,
-// which may be nil: then there are none. It shares its signing name with version
-// 2 and must stand before it in the front's list.
+// Service is API Gateway on b. Tests of methods and authorizers are run by h. It
+// shares its signing name with version 2 and must stand before it in the front's
+// list.
 //
 // https://docs.aws.amazon.com/apigateway/latest/api/API_Operations.html
 func Service(b *restapi.Book, h *restapi.Handler) wire.Service {
