@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 )
 
@@ -13,7 +14,7 @@ type Stream interface {
 	Describe(ctx context.Context, arn string) (StreamInfo, error)
 
 	// Shards lists all shards that still hold records or may get some, parents
-	// before their children.
+	// before their children. Once a shard has ended its children are listed.
 	Shards(ctx context.Context, arn string) ([]Shard, error)
 
 	// Seek makes the place from which a shard is read. A place lasts: it is as
@@ -25,9 +26,31 @@ type Stream interface {
 	Read(ctx context.Context, arn, shard string, from Place, max int) (Page, error)
 }
 
+// A Grower is a Stream that may get shards which have no parents there, as a
+// topic gets partitions.
+type Grower interface {
+	// Grown waits until there may be shards beside those that are known.
+	Grown(ctx context.Context, arn string, known []string) error
+}
+
+// A Kind is what a stream is, which decides on the form of its events.
+type Kind int
+
+// The kinds of streams.
+const (
+	Kinesis Kind = iota
+	DynamoDB
+	Kafka
+)
+
 // A StreamInfo is what a reader has to know of its stream.
 type StreamInfo struct {
-	ARN string // of the stream itself, as it stands in events
+	ARN  string // of the stream itself, as it stands in events
+	Kind Kind
+
+	// Head holds the members of a Kafka event beside its records, as an object:
+	// {"eventSource":"SelfManagedKafka","bootstrapServers":"a:9092"}
+	Head json.RawMessage
 }
 
 // A Shard is a sequence of records. A reader reads the parents to their end
@@ -38,8 +61,18 @@ type Shard struct {
 }
 
 // A Place is a point between records of a shard, in the stream's own words. The
-// zero Place is the oldest record that is still there.
+// zero Place is the oldest record that is still there. Places of one shard are
+// in order, as decimal numbers are: the shorter comes first, and of the same
+// length the one whose bytes do.
 type Place string
+
+// Before tells whether p comes before q, of the same shard.
+func (p Place) Before(q Place) bool {
+	if len(p) != len(q) {
+		return len(p) < len(q)
+	}
+	return p < q
+}
 
 // A Start says where a reader begins.
 type Start struct {
