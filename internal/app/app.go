@@ -60,6 +60,7 @@ type App struct {
 	engine    *engine.Engine
 	functions *function.Registry
 	events    eventing
+	streams   streaming
 	web       web
 	large     large
 	keys      sigv4.Keys
@@ -82,7 +83,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 
 func (a *App) open(ctx context.Context) error {
 	a.server, a.inside = listen.New(listen.Config{}), listen.New(listen.Config{Connections: insideConnections})
-	for _, step := range []func(context.Context) error{a.openStores, a.openEngine, a.openFunctions, a.openEvents, a.openInvokers, a.openWeb} {
+	for _, step := range []func(context.Context) error{a.openStores, a.openEngine, a.openFunctions, a.openEvents, a.openStreams, a.openInvokers, a.openWeb} {
 		if err := step(ctx); err != nil {
 			return err
 		}

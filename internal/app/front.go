@@ -20,6 +20,7 @@ import (
 	"github.com/mayfly-faas/mayfly/internal/service/events"
 	"github.com/mayfly-faas/mayfly/internal/service/executeapi"
 	"github.com/mayfly-faas/mayfly/internal/service/iam"
+	"github.com/mayfly-faas/mayfly/internal/service/kinesis"
 	"github.com/mayfly-faas/mayfly/internal/service/lambda"
 	"github.com/mayfly-faas/mayfly/internal/service/logs"
 	"github.com/mayfly-faas/mayfly/internal/service/scheduler"
@@ -37,6 +38,7 @@ func (a *App) services() []wire.Service {
 		lambda.Service(a.functions, lambda.WithAsync(e.async), lambda.WithMappings(e.mappings)), logs.Service(a.logs), iam.Service(a.book), sts.Service(a.book),
 		sqs.Service(e.queues), sns.Service(e.topics), events.Service(e.buses), scheduler.Service(e.schedules),
 		apigateway.Service(a.web.rests, a.web.rest), apigatewayv2.Service(a.web.apis), executeapi.Service(a.connections()),
+		kinesis.Service(a.streams.kinesis),
 	}
 }
 
