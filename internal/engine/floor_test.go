@@ -39,6 +39,7 @@ func (b *shortBox) Listen(int) (net.Listener, error) {
 	b.l = l
 	return l, err
 }
+func (b *shortBox) Dial(context.Context, int) (net.Conn, error)       { return nil, net.ErrClosed }
 func (b *shortBox) Furnish(context.Context, sandbox.Furnishing) error { return nil }
 func (b *shortBox) Freeze() error                                     { return nil }
 func (b *shortBox) Thaw() error                                       { return nil }

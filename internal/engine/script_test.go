@@ -160,7 +160,7 @@ func (s *stage) Open(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, e
 	defer s.mu.Unlock()
 	s.living++
 	s.specs = append(s.specs, spec)
-	b := &box{stage: s, spec: spec, ports: map[int]*pipeListener{}}
+	b := &box{stage: s, spec: spec, ports: map[int]*pipeListener{}, inside: map[int]*pipeListener{}}
 	s.boxes = append(s.boxes, b)
 	return b, nil
 }
@@ -168,8 +168,9 @@ func (s *stage) Open(ctx context.Context, spec sandbox.Spec) (sandbox.Sandbox, e
 type box struct {
 	stage  *stage
 	spec   sandbox.Spec
-	mu     sync.Mutex // guards what follows
-	ports  map[int]*pipeListener
+	mu     sync.Mutex            // guards what follows
+	ports  map[int]*pipeListener // of the server
+	inside map[int]*pipeListener // of processes
 	procs  []*scripted
 	frozen bool
 	closed bool
@@ -183,6 +184,25 @@ func (b *box) Listen(port int) (net.Listener, error) {
 	l := &pipeListener{port: port, conns: make(chan net.Conn), over: make(chan struct{})}
 	b.ports[port] = l
 	return l, nil
+}
+
+// Dial connects to what a process of the sandbox has opened with listen.
+func (b *box) Dial(ctx context.Context, port int) (net.Conn, error) {
+	b.mu.Lock()
+	l := b.inside[port]
+	b.mu.Unlock()
+	if l == nil {
+		return nil, syscall.ECONNREFUSED
+	}
+	server, client := net.Pipe()
+	select {
+	case l.conns <- server:
+		return client, nil
+	case <-l.over:
+		return nil, syscall.ECONNREFUSED
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func (b *box) Start(_ context.Context, cmd sandbox.Command) (sandbox.Process, error) {

@@ -73,6 +73,11 @@ type Sandbox interface {
 	// The sandbox closes the listener when it is closed.
 	Listen(port int) (net.Listener, error)
 
+	// Dial connects to 127.0.0.1:port as code inside sees it: to what that code
+	// listens on. The caller closes the connection. A sandbox that is frozen
+	// accepts, and says nothing.
+	Dial(ctx context.Context, port int) (net.Conn, error)
+
 	// Start runs cmd. The first process is the main one; others may run
 	// beside it. When nothing runs any more, another may be started, in the
 	// same file system. A program that cannot be executed is a *fs.PathError

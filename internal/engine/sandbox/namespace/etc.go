@@ -33,7 +33,7 @@ func fromHost() []string {
 // true: beside it is written what it was made of. conf is its resolv.conf.
 func makeEtc(dir, conf string) error {
 	texts := map[string]string{
-		"hosts":       "127.0.0.1 localhost " + hostName + "\n::1 localhost\n",
+		"hosts":       "127.0.0.1 localhost " + hostName + " sandbox\n::1 localhost\n",
 		"hostname":    hostName + "\n",
 		"resolv.conf": conf,
 		"passwd":      "", // a sandbox's own is mounted on it

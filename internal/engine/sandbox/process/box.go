@@ -76,6 +76,21 @@ func (b *box) Listen(int) (net.Listener, error) {
 	return l, nil
 }
 
+// Dial connects to the host's loopback, where code inside listens, too.
+func (b *box) Dial(ctx context.Context, port int) (net.Conn, error) {
+	b.mu.Lock()
+	closed := b.closed
+	b.mu.Unlock()
+	if closed {
+		return nil, errClosed
+	}
+	c, err := new(net.Dialer).DialContext(ctx, "tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return nil, fmt.Errorf("process: dial: %w", err)
+	}
+	return c, nil
+}
+
 // Start runs cmd as the leader of a process group of its own.
 func (b *box) Start(ctx context.Context, cmd sandbox.Command) (sandbox.Process, error) {
 	if err := ctx.Err(); err != nil {

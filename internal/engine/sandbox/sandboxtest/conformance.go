@@ -48,6 +48,7 @@ func conformance() []test {
 		{"ClosedFails", testClosed},
 		{"ContextBoundsOpen", testContext},
 		{"Listen", testListen},
+		{"Dial", testDial},
 		{"Many", testMany},
 	}
 }
@@ -524,6 +525,42 @@ print(s.makefile().read(), end="")
 	}
 	if second.Addr().String() == l.Addr().String() {
 		t.Error("two listeners with one address")
+	}
+}
+
+func testDial(t *testing.T, tier sandbox.Tier) {
+	b := open(t, tier, spec())
+	out := newText()
+	p, err := b.Start(t.Context(), sandbox.Command{Args: []string{"python3", "-uc", `
+import socket
+s = socket.create_server(("127.0.0.1", 0))
+print("at", s.getsockname()[1], flush=True)
+c, _ = s.accept()
+c.sendall(b"you said " + c.makefile("rb").readline())
+`}, Env: env(), Stdout: out, Stderr: out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.await(t, "\n")
+	port := 0
+	fmt.Sscanf(out.String(), "at %d", &port)
+	c, err := b.Dial(t.Context(), port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, "hello\n")
+	if got, err := io.ReadAll(c); string(got) != "you said hello\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	<-p.Done()
+	if c, err := b.Dial(t.Context(), port); err == nil {
+		c.Close()
+		t.Error("nobody listens any more, and yet there is a connection")
+	}
+	b.Close()
+	if _, err := b.Dial(t.Context(), port); err == nil {
+		t.Error("a closed sandbox can be connected to")
 	}
 }
 
