@@ -12,6 +12,7 @@ import (
 // mapping have to know of it.
 type Handling struct {
 	Timeout time.Duration
+	Role    string // ARN of who the function is
 
 	MaxAge     time.Duration // an event lives so long
 	MaxRetries int           // after errors of the code
@@ -52,7 +53,7 @@ func (r *Registry) Handling(ctx context.Context, ref Ref) (Handling, error) {
 // handling reads how events are dealt with, and whether loops are.
 func (r *Registry) handling(tx store.Tx, ref Ref, v *Version) (h Handling, loops bool, err error) {
 	h = Handling{
-		Timeout: time.Duration(v.Timeout) * time.Second, DeadLetter: v.DeadLetter,
+		Timeout: time.Duration(v.Timeout) * time.Second, Role: v.Role, DeadLetter: v.DeadLetter,
 		MaxAge: defaultMaxAge, MaxRetries: defaultMaxRetries,
 	}
 	rec, err := readRecord(tx, ref.Name)

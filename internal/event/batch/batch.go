@@ -22,16 +22,21 @@ const (
 type Batch struct {
 	most    int
 	bytes   int
+	each    int // bytes that a record needs beside its own
 	records []source.Record
 }
 
 // New makes a Batch of at most so many records.
 func New(most int) *Batch { return &Batch{most: most, bytes: len(opening) + len(closing)} }
 
+// Reserve keeps bytes of the event for what is beside its records, and for what
+// each of them gets in addition.
+func (b *Batch) Reserve(once, each int) { b.bytes, b.each = b.bytes+once, each }
+
 // Add takes r, unless that would be too much. A record that is too large by
 // itself is taken alone: nobody else could.
 func (b *Batch) Add(r source.Record) bool {
-	n := len(r.Event) + 1
+	n := len(r.Event) + 1 + b.each
 	if len(b.records) == b.most || len(b.records) > 0 && b.bytes+n > MaxBytes {
 		return false
 	}

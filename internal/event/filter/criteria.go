@@ -38,6 +38,9 @@ func ParseCriteria(data string, filters []string) (*Criteria, error) {
 	return c, nil
 }
 
+// Empty tells whether everything passes.
+func (c *Criteria) Empty() bool { return len(c.patterns) == 0 }
+
 // asks tells what a pattern wants of its member called name.
 func (o *object) asks(name string) asks {
 	for _, f := range o.fields {

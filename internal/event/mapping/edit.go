@@ -3,26 +3,13 @@ package mapping
 import (
 	"context"
 	"errors"
-	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/mayfly-faas/mayfly/internal/arn"
-	"github.com/mayfly-faas/mayfly/internal/event/filter"
-	"github.com/mayfly-faas/mayfly/internal/event/source"
 	"github.com/mayfly-faas/mayfly/internal/function"
 	"github.com/mayfly-faas/mayfly/internal/store"
 )
-
-// dataKey is the member of a queue's record that holds what was sent.
-const dataKey = "body"
-
-// noQueue is what AWS says of a queue that does not exist.
-const noQueue = "Error occurred while ReceiveMessage. SQS Error Code: AWS.SimpleQueueService.NonExistentQueue. SQS Error Message: The specified queue does not exist."
-
-func refuse(kind error, format string, args ...any) error {
-	return &function.Refusal{Kind: kind, Text: fmt.Sprintf(format, args...)}
-}
 
 func errGone() error {
 	return refuse(function.ErrNotFound, "The resource you requested does not exist.")
@@ -42,11 +29,30 @@ type Edit struct {
 	Metrics     *[]string
 	LogLevel    *string
 	KMSKey      *string
+
+	// Of streams alone. The positions are for Create.
+	Position   *string
+	PositionAt *time.Time
+	Factor     *int32
+	Bisect     *bool
+	Retries    *int32
+	MaxAge     *int32
+	Tumbling   *int32
+	OnFailure  *string // "" takes the destination away
 }
+
+// How many records a batch has when nobody says how many.
+const (
+	queueBatch  = 10
+	streamBatch = 100
+)
 
 // Create makes a mapping from a source to a function.
 func (m *Manager) Create(ctx context.Context, from string, e Edit, tags map[string]string) (Mapping, error) {
-	one := Mapping{UUID: uuid.NewString(), Source: from, State: Creating, Tags: tags, Plan: Plan{Enabled: true, BatchSize: 10}}
+	one := Mapping{UUID: uuid.NewString(), Source: from, State: Creating, Tags: tags, Plan: Plan{Enabled: true, BatchSize: queueBatch}}
+	if m.streamOf(one) != nil {
+		one.Plan = Plan{Enabled: true, BatchSize: streamBatch, Streaming: Streaming{Factor: 1, Retries: -1, MaxAge: -1}}
+	}
 	if err := checkTags(tags); err != nil {
 		return one, err
 	}
@@ -95,8 +101,7 @@ func (m *Manager) save(ctx context.Context, one Mapping, was string) (Mapping, e
 			return err
 		}
 		if other != "" {
-			return refuse(function.ErrConflict, "An event source mapping with SQS arn (\" %s \") and function (\" %s \") already exists. Please update or delete the existing mapping with UUID %s",
-				one.Source, one.Function.Name, other)
+			return m.errTwin(one, other)
 		}
 		if was != "" {
 			now, err := get(tx, one.UUID)
@@ -119,26 +124,31 @@ func (m *Manager) save(ctx context.Context, one Mapping, was string) (Mapping, e
 	return one, err
 }
 
+// errTwin says that there is a mapping of the same source and function.
+func (m *Manager) errTwin(one Mapping, other string) error {
+	form := "An event source mapping with SQS arn (\" %s \") and function (\" %s \") already exists. Please update or delete the existing mapping with UUID %s"
+	if m.streamOf(one) != nil {
+		form = "The event source arn (\" %s \") and function (\" %s \") provided mapping already exists. Please update or delete the existing mapping with UUID %s"
+	}
+	return refuse(function.ErrConflict, form, one.Source, one.Function.Name, other)
+}
+
 // apply changes one as e wants it, or says why that cannot be.
 func (m *Manager) apply(ctx context.Context, one *Mapping, e Edit) error {
-	set(&one.Enabled, e.Enabled)
-	set(&one.BatchSize, e.BatchSize)
-	set(&one.Window, e.Window)
-	set(&one.Filters, e.Filters)
-	set(&one.Reports, e.Reports)
-	set(&one.Concurrency, e.Concurrency)
-	set(&one.Pollers, e.Pollers)
-	set(&one.Metrics, e.Metrics)
-	set(&one.LogLevel, e.LogLevel)
-	set(&one.KMSKey, e.KMSKey)
+	one.Plan.edit(e)
 	if err := one.Plan.check(); err != nil {
 		return err
 	}
-	info, err := m.describe(ctx, one.Source)
-	if err != nil {
+	k, err := m.describe(ctx, one.Source)
+	switch {
+	case err != nil:
 		return err
+	case k.stream != nil:
+		err = one.Plan.checkStream(one.Source, *k.stream, m.c.Now())
+	default:
+		err = one.Plan.checkQueue(*k.queue, e)
 	}
-	if err := one.Plan.checkSource(info); err != nil {
+	if err != nil {
 		return err
 	}
 	if e.Function != nil {
@@ -149,77 +159,42 @@ func (m *Manager) apply(ctx context.Context, one *Mapping, e Edit) error {
 	}
 	h, err := m.c.Functions.Handling(ctx, one.Function)
 	if errors.Is(err, function.ErrNotFound) {
-		return refuse(function.ErrInvalid, "Function does not exist")
+		return invalid("Function does not exist")
 	}
 	if err != nil {
 		return err
 	}
-	if h.Timeout > info.Visibility {
-		return refuse(function.ErrInvalid, "Queue visibility timeout: %d seconds is less than Function timeout: %d seconds",
-			int(info.Visibility.Seconds()), int(h.Timeout.Seconds()))
+	if k.queue != nil && h.Timeout > k.queue.Visibility {
+		return invalid("Queue visibility timeout: %d seconds is less than Function timeout: %d seconds",
+			int(k.queue.Visibility.Seconds()), int(h.Timeout.Seconds()))
 	}
 	return nil
+}
+
+// edit takes over what e has.
+func (p *Plan) edit(e Edit) {
+	set(&p.Enabled, e.Enabled)
+	set(&p.BatchSize, e.BatchSize)
+	set(&p.Window, e.Window)
+	set(&p.Filters, e.Filters)
+	set(&p.Reports, e.Reports)
+	set(&p.Concurrency, e.Concurrency)
+	set(&p.Pollers, e.Pollers)
+	set(&p.Metrics, e.Metrics)
+	set(&p.LogLevel, e.LogLevel)
+	set(&p.KMSKey, e.KMSKey)
+	set(&p.Position, e.Position)
+	set(&p.PositionAt, e.PositionAt)
+	set(&p.Factor, e.Factor)
+	set(&p.Bisect, e.Bisect)
+	set(&p.Retries, e.Retries)
+	set(&p.MaxAge, e.MaxAge)
+	set(&p.Tumbling, e.Tumbling)
+	set(&p.OnFailure, e.OnFailure)
 }
 
 func set[T any](to, from *T) {
 	if from != nil {
 		*to = *from
 	}
-}
-
-// describe asks the source about what its ARN names.
-func (m *Manager) describe(ctx context.Context, from string) (source.Info, error) {
-	a, err := arn.Parse(from)
-	if err != nil {
-		return source.Info{}, refuse(function.ErrInvalid, "Unrecognized event source.")
-	}
-	s := m.c.Sources[a.Service]
-	if s == nil {
-		switch a.Service {
-		case "kinesis", "dynamodb", "kafka", "mq", "rds", "docdb", "sqs":
-			return source.Info{}, refuse(function.ErrInvalid, "Mayfly does not support event source mappings of %s yet.", a.Service)
-		}
-		return source.Info{}, refuse(function.ErrInvalid, "Unrecognized event source.")
-	}
-	info, err := s.Describe(ctx, from)
-	if errors.Is(err, source.ErrNotFound) {
-		return info, refuse(function.ErrInvalid, "%s", noQueue)
-	}
-	return info, err
-}
-
-const maxFilters = 10
-
-// check holds a plan to what is true of any source.
-func (p Plan) check() error {
-	if len(p.Filters) > maxFilters {
-		return refuse(function.ErrInvalid, "A maximum of %d filters is allowed.", maxFilters)
-	}
-	if _, err := filter.ParseCriteria(dataKey, p.Filters); err != nil {
-		return refuse(function.ErrInvalid, "Invalid filter pattern definition.")
-	}
-	if p.Concurrency != 0 && p.Pollers != nil {
-		return refuse(function.ErrInvalid, "ScalingConfig and ProvisionedPollerConfig cannot be used together.")
-	}
-	if g := p.Pollers; g != nil && g.Min != nil && g.Max != nil && *g.Min > *g.Max {
-		return refuse(function.ErrInvalid, "MinimumPollers cannot be greater than MaximumPollers.")
-	}
-	return nil
-}
-
-// The most that a batch of a queue may have.
-// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-parameters.html
-const maxUnwindowed = 10
-
-// checkSource holds a plan to what its queue allows.
-func (p Plan) checkSource(info source.Info) error {
-	switch {
-	case info.FIFO && p.Window > 0:
-		return refuse(function.ErrInvalid, "Batching window is not supported for FIFO queues.")
-	case info.FIFO && p.BatchSize > maxUnwindowed:
-		return refuse(function.ErrInvalid, "Maximum batch size for FIFO queues is %d.", maxUnwindowed)
-	case p.BatchSize > maxUnwindowed && p.Window == 0:
-		return refuse(function.ErrInvalid, "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than %d", maxUnwindowed)
-	}
-	return nil
 }

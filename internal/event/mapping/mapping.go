@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/event/source"
+	"github.com/mayfly-faas/mayfly/internal/event/stream"
+	"github.com/mayfly-faas/mayfly/internal/event/target"
 	"github.com/mayfly-faas/mayfly/internal/function"
 	"github.com/mayfly-faas/mayfly/internal/store"
 )
@@ -68,7 +70,27 @@ type Plan struct {
 	Metrics     []string
 	LogLevel    string
 	KMSKey      string
+	Streaming
 }
+
+// Streaming is the part of a Plan that mappings of streams alone have.
+type Streaming struct {
+	Position   string    `json:",omitempty"` // where it began to read
+	PositionAt time.Time `json:",omitzero"`
+	Factor     int32     `json:",omitempty"` // batches of a shard at a time
+	Bisect     bool      `json:",omitempty"` // halves a batch that failed
+	Retries    int32     `json:",omitempty"` // -1 is no limit
+	MaxAge     int32     `json:",omitempty"` // of a record, in seconds; -1 is no limit
+	Tumbling   int32     `json:",omitempty"` // how long windows are, in seconds
+	OnFailure  string    `json:",omitempty"` // ARN; "" is none
+}
+
+// The positions where a mapping of a stream begins to read.
+const (
+	Horizon     = "TRIM_HORIZON"
+	Latest      = "LATEST"
+	AtTimestamp = "AT_TIMESTAMP"
+)
 
 // Pollers is provisioned mode, which is remembered and makes no difference:
 // pollers here cost nothing while they wait.
@@ -90,6 +112,9 @@ type Config struct {
 	DB        store.DB
 	Functions Functions
 	Sources   map[string]source.Source // by service: "sqs"
+	Streams   map[string]source.Stream // by service: "kinesis"
+	Router    *target.Router           // leads to where failures of streams are told
+	Objects   stream.Objects           // takes failures whose destination is a bucket; nil is none
 	Account   string
 	Region    string
 	Now       func() time.Time // nil is time.Now
@@ -102,11 +127,13 @@ type Manager struct {
 	ctx  context.Context
 	stop context.CancelFunc
 
+	streams *stream.Manager
+
 	mu      sync.Mutex // guards what follows
 	closed  bool
-	pollers map[string]*poller // by UUID
+	workers map[string]worker // by UUID
 	results map[string]string
-	work    sync.WaitGroup // pollers and transitions; grows under mu, while not closed
+	work    sync.WaitGroup // workers and transitions; grows under mu, while not closed
 }
 
 // Open reads the mappings and goes on with them.
@@ -117,10 +144,15 @@ func Open(ctx context.Context, c Config) (*Manager, error) {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	m := &Manager{c: c, pollers: map[string]*poller{}, results: map[string]string{}}
+	m := &Manager{c: c, workers: map[string]worker{}, results: map[string]string{}}
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	if err := migrate(ctx, c.DB); err != nil {
 		return nil, fmt.Errorf("open event source mappings: %w", err)
+	}
+	var err error
+	m.streams, err = stream.Open(ctx, stream.Config{DB: c.DB, Functions: c.Functions, Router: c.Router, Objects: c.Objects, Now: c.Now, Log: c.Log})
+	if err != nil {
+		return nil, err
 	}
 	all, err := store.Read(ctx, c.DB, func(tx store.Tx) ([]Mapping, error) { return list(tx, "", "", "", maxMappings) })
 	if err != nil {
@@ -154,27 +186,31 @@ func (m *Manager) Close() error {
 	return nil
 }
 
-// start begins to poll for a mapping.
+// start begins to read for a mapping.
 func (m *Manager) start(one Mapping) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closed || m.pollers[one.UUID] != nil {
+	if m.closed || m.workers[one.UUID] != nil {
 		return
 	}
-	p := newPoller(m, one)
-	m.pollers[one.UUID] = p
-	m.work.Go(p.loop)
+	var w worker
+	if from := m.streamOf(one); from != nil {
+		w = newFollower(m, one, from)
+	} else {
+		w = newPoller(m, one)
+	}
+	m.workers[one.UUID] = w
+	m.work.Go(w.loop)
 }
 
-// end stops polling for a mapping, and waits for its batches.
+// end stops reading for a mapping, and waits for its batches.
 func (m *Manager) end(uuid string) {
 	m.mu.Lock()
-	p := m.pollers[uuid]
-	delete(m.pollers, uuid)
+	w := m.workers[uuid]
+	delete(m.workers, uuid)
 	m.mu.Unlock()
-	if p != nil {
-		p.cancel()
-		<-p.done
+	if w != nil {
+		w.end()
 	}
 }
 
@@ -189,6 +225,7 @@ func (m *Manager) transit(one Mapping) {
 	}
 	m.work.Go(func() {
 		m.end(one.UUID)
+		m.begin(one)
 		state := Disabled
 		if one.Enabled {
 			state = Enabled
@@ -196,7 +233,7 @@ func (m *Manager) transit(one Mapping) {
 		err := m.retry(func() error {
 			return m.c.DB.Update(m.ctx, func(tx store.Tx) error {
 				if one.State == Deleting {
-					return remove(tx, one.UUID)
+					return errors.Join(m.streams.Forget(tx, one.UUID), remove(tx, one.UUID))
 				}
 				return setState(tx, one.UUID, state)
 			})

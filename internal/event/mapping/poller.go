@@ -79,6 +79,12 @@ func (p *poller) loop() {
 	p.settle(nil, nil, p.left)
 }
 
+// end stops the loop, and waits for the batches under way.
+func (p *poller) end() {
+	p.cancel()
+	<-p.done
+}
+
 // problemOf is a failure of the source in AWS's words.
 func problemOf(err error) string {
 	if errors.Is(err, source.ErrNotFound) {

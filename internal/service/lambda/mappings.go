@@ -36,26 +36,26 @@ func (s *service) createEventSourceMapping(ctx context.Context, in *CreateEventS
 		}
 		return nil, invalidParameter("Unrecognized event source.")
 	}
-	if in.StartingPosition != nil {
-		return nil, invalidParameter("StartingPosition is not valid for SQS event sources.")
-	}
 	if len(in.Queues)+len(in.Topics)+len(in.SourceAccessConfigurations) > 0 || in.SelfManagedEventSource != nil {
 		return nil, invalidParameter("Unsupported parameter for given event source mapping type.")
 	}
-	err := streamOnly(map[string]bool{
-		"DestinationConfig": in.DestinationConfig != nil, "ParallelizationFactor": in.ParallelizationFactor != nil,
-		"MaximumRecordAgeInSeconds": in.MaximumRecordAgeInSeconds != nil, "MaximumRetryAttempts": in.MaximumRetryAttempts != nil,
-		"BisectBatchOnFunctionError": in.BisectBatchOnFunctionError != nil, "TumblingWindowInSeconds": in.TumblingWindowInSeconds != nil,
-	})
-	if err != nil {
-		return nil, err
-	}
-	one, err := s.mappings.Create(ctx, text(in.EventSourceArn), mappingEdit(&UpdateEventSourceMappingRequest{
+	e, err := mappingEdit(&UpdateEventSourceMappingRequest{
 		FunctionName: in.FunctionName, Enabled: in.Enabled, BatchSize: in.BatchSize, FilterCriteria: in.FilterCriteria,
 		FunctionResponseTypes: in.FunctionResponseTypes, KMSKeyArn: in.KMSKeyArn, LoggingConfig: in.LoggingConfig,
 		MaximumBatchingWindowInSeconds: in.MaximumBatchingWindowInSeconds, MetricsConfig: in.MetricsConfig,
 		ProvisionedPollerConfig: in.ProvisionedPollerConfig, ScalingConfig: in.ScalingConfig,
-	}), in.Tags)
+		ParallelizationFactor: in.ParallelizationFactor, BisectBatchOnFunctionError: in.BisectBatchOnFunctionError,
+		MaximumRetryAttempts: in.MaximumRetryAttempts, MaximumRecordAgeInSeconds: in.MaximumRecordAgeInSeconds,
+		TumblingWindowInSeconds: in.TumblingWindowInSeconds, DestinationConfig: in.DestinationConfig,
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.Position = in.StartingPosition
+	if at := in.StartingPositionTimestamp; at != nil {
+		e.PositionAt = &at.Time
+	}
+	one, err := s.mappings.Create(ctx, text(in.EventSourceArn), e, in.Tags)
 	if err != nil {
 		return nil, err
 	}
@@ -64,29 +64,15 @@ func (s *service) createEventSourceMapping(ctx context.Context, in *CreateEventS
 
 // https://docs.aws.amazon.com/lambda/latest/api/API_UpdateEventSourceMapping.html
 func (s *service) updateEventSourceMapping(ctx context.Context, in *UpdateEventSourceMappingRequest) (*EventSourceMappingConfiguration, error) {
-	err := streamOnly(map[string]bool{
-		"DestinationConfig": in.DestinationConfig != nil, "ParallelizationFactor": in.ParallelizationFactor != nil,
-		"MaximumRecordAgeInSeconds": in.MaximumRecordAgeInSeconds != nil, "MaximumRetryAttempts": in.MaximumRetryAttempts != nil,
-		"BisectBatchOnFunctionError": in.BisectBatchOnFunctionError != nil, "TumblingWindowInSeconds": in.TumblingWindowInSeconds != nil,
-	})
+	e, err := mappingEdit(in)
 	if err != nil {
 		return nil, err
 	}
-	one, err := s.mappings.Update(ctx, text(in.UUID), mappingEdit(in))
+	one, err := s.mappings.Update(ctx, text(in.UUID), e)
 	if err != nil {
 		return nil, err
 	}
 	return s.mapping(one), nil
-}
-
-// streamOnly refuses what no queue has.
-func streamOnly(given map[string]bool) error {
-	for _, name := range []string{"DestinationConfig", "ParallelizationFactor", "MaximumRecordAgeInSeconds", "MaximumRetryAttempts", "BisectBatchOnFunctionError", "TumblingWindowInSeconds"} {
-		if given[name] {
-			return invalidParameter("Unsupported " + name + " parameter for given event source mapping type.")
-		}
-	}
-	return nil
 }
 
 func invalidParameter(text string) error {
@@ -94,9 +80,14 @@ func invalidParameter(text string) error {
 }
 
 // mappingEdit is what a request wants of a mapping.
-func mappingEdit(in *UpdateEventSourceMappingRequest) mapping.Edit {
-	e := mapping.Edit{
+func mappingEdit(in *UpdateEventSourceMappingRequest) (e mapping.Edit, err error) {
+	e = mapping.Edit{
 		Function: in.FunctionName, Enabled: in.Enabled, BatchSize: in.BatchSize, Window: in.MaximumBatchingWindowInSeconds, KMSKey: in.KMSKeyArn,
+		Factor: in.ParallelizationFactor, Bisect: in.BisectBatchOnFunctionError, Retries: in.MaximumRetryAttempts,
+		MaxAge: in.MaximumRecordAgeInSeconds, Tumbling: in.TumblingWindowInSeconds,
+	}
+	if e.OnFailure, err = failureDestination(in.DestinationConfig); err != nil {
+		return e, err
 	}
 	if in.FilterCriteria != nil {
 		filters := []string{}
@@ -129,7 +120,21 @@ func mappingEdit(in *UpdateEventSourceMappingRequest) mapping.Edit {
 	if in.LoggingConfig != nil {
 		e.LogLevel = new(text(in.LoggingConfig.SystemLogLevel))
 	}
-	return e
+	return e, nil
+}
+
+// failureDestination is where failures are to be told; nil when nothing is said
+// of it, and "" to take one away. Streams tell of nothing else.
+func failureDestination(in *DestinationConfig) (*string, error) {
+	switch {
+	case in == nil:
+		return nil, nil
+	case in.OnSuccess != nil && text(in.OnSuccess.Destination) != "":
+		return nil, invalidParameter("Unsupported DestinationConfig parameter for given event source mapping type.")
+	case in.OnFailure == nil:
+		return new(""), nil
+	}
+	return new(text(in.OnFailure.Destination)), nil
 }
 
 // https://docs.aws.amazon.com/lambda/latest/api/API_GetEventSourceMapping.html
@@ -167,7 +172,7 @@ func (s *service) deleteEventSourceMapping(ctx context.Context, in *DeleteEventS
 	return s.mapping(one), nil
 }
 
-// mapping shows a mapping of a queue, with the members that AWS shows of one.
+// mapping shows a mapping, with the members that AWS shows of its kind.
 func (s *service) mapping(one mapping.Mapping) *EventSourceMappingConfiguration {
 	c := &EventSourceMappingConfiguration{
 		UUID: new(one.UUID), EventSourceMappingArn: new(s.mappings.ARN(one.UUID)), EventSourceArn: new(one.Source), FunctionArn: new(one.FunctionARN),
@@ -196,5 +201,24 @@ func (s *service) mapping(one mapping.Mapping) *EventSourceMappingConfiguration 
 	if one.LogLevel != "" {
 		c.LoggingConfig = &EventSourceMappingLoggingConfig{SystemLogLevel: new(one.LogLevel)}
 	}
+	if one.Position != "" {
+		showStreaming(c, one)
+	}
 	return c
+}
+
+// showStreaming adds what mappings of streams alone have.
+func showStreaming(c *EventSourceMappingConfiguration, one mapping.Mapping) {
+	c.StartingPosition = new(one.Position)
+	if !one.PositionAt.IsZero() {
+		c.StartingPositionTimestamp = &wire.Time{Time: one.PositionAt}
+	}
+	c.StateTransitionReason = new("User action")
+	if one.Result == "" {
+		c.LastProcessingResult = new("No records processed")
+	}
+	c.ParallelizationFactor, c.BisectBatchOnFunctionError = new(one.Factor), new(one.Bisect)
+	c.MaximumRetryAttempts, c.MaximumRecordAgeInSeconds = new(one.Retries), new(one.MaxAge)
+	c.TumblingWindowInSeconds = new(one.Tumbling)
+	c.DestinationConfig = &DestinationConfig{OnFailure: &OnFailure{Destination: some(one.OnFailure)}}
 }
