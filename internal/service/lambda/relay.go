@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/mayfly-faas/mayfly/internal/function"
+	"github.com/mayfly-faas/mayfly/internal/wire/eventstream"
 )
 
 const (
@@ -107,7 +108,7 @@ func (r *relay) add(p []byte) bool {
 	case len(*r.waiting)+len(p) > maxWaiting:
 		return false
 	}
-	*r.waiting = appendMessage(*r.waiting, chunkHeaders, p)
+	*r.waiting = eventstream.Append(*r.waiting, chunkHeaders, p)
 	signal(r.more)
 	return true
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
 
 	"github.com/mayfly-faas/mayfly/internal/function"
+	frames "github.com/mayfly-faas/mayfly/internal/wire/eventstream"
 )
 
 // TestMessages: AWS's own decoder reads them.
 func TestMessages(t *testing.T) {
 	for kind, headers := range map[string]string{"PayloadChunk": chunkHeaders, "InvokeComplete": endHeaders} {
 		for _, payload := range [][]byte{nil, []byte("x"), bytes.Repeat([]byte{0, 0xff}, maxChunk/2)} {
-			b := appendMessage([]byte("before"), headers, payload)
+			b := frames.Append([]byte("before"), headers, payload)
 			m, err := eventstream.NewDecoder().Decode(bytes.NewReader(b[len("before"):]), nil)
 			if err != nil || !bytes.Equal(m.Payload, payload) {
 				t.Fatalf("%s: %d of %d bytes, %v", kind, len(m.Payload), len(payload), err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/mayfly-faas/mayfly/internal/function"
 	"github.com/mayfly-faas/mayfly/internal/wire"
+	"github.com/mayfly-faas/mayfly/internal/wire/eventstream"
 )
 
 // A streamed answer is an event stream, which the generator has no shape for.
@@ -74,6 +75,6 @@ func writeCompletion(w io.Writer, c completion) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(appendMessage(nil, endHeaders, b))
+	_, err = w.Write(eventstream.Append(nil, endHeaders, b))
 	return err
 }

@@ -6,6 +6,7 @@ package awsjson
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -13,13 +14,16 @@ import (
 
 	"github.com/mayfly-faas/mayfly/internal/awserr"
 	"github.com/mayfly-faas/mayfly/internal/wire"
+	"github.com/mayfly-faas/mayfly/internal/wire/eventstream"
 )
 
 // Protocol is awsJson. The client says which version it speaks.
 type Protocol struct{}
 
 // Speaks says whether r names an operation the way that this protocol does.
-func (Protocol) Speaks(r *http.Request) bool { return r.Header.Get("X-Amz-Target") != "" }
+func (Protocol) Speaks(r *http.Request) bool {
+	return r.Header.Get("X-Amz-Target") != "" && !strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-amz-cbor")
+}
 
 // Handler serves s.
 func (Protocol) Handler(s wire.Service, gate wire.Gate) http.Handler {
@@ -49,8 +53,32 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if out.IsValid() {
 		body = call.Out.AppendJSON(nil, out)
 	}
+	if p := call.Out.Payload; p != nil && p.Kind == wire.Streamed && out.IsValid() {
+		stream(w, r, body, p, out)
+		return
+	}
 	send(w, r, http.StatusOK, body)
 }
+
+// stream sends an answer that has an event stream: the other members, body, are
+// its first message.
+//
+// https://smithy.io/2.0/aws/amazon-eventstream.html#initial-response-messages
+func stream(w http.ResponseWriter, r *http.Request, body []byte, p *wire.Field, out reflect.Value) {
+	h := w.Header()
+	h.Set("Content-Type", eventstream.Type)
+	h.Set("X-Amzn-Requestid", wire.RequestID(r.Context()))
+	v, _ := p.Value(out)
+	write := wire.StreamOf(v)
+	wire.SendStream(w, r, http.StatusOK, func(w io.Writer) error {
+		if _, err := w.Write(eventstream.Append(nil, eventstream.Event("initial-response", jsonType), body)); err != nil {
+			return err
+		}
+		return write(w)
+	})
+}
+
+const jsonType = "application/x-amz-json-1.1"
 
 // decode makes the operation's In of r. The request that it returns is never nil.
 func decode(w http.ResponseWriter, r *http.Request, call *wire.Call) (reflect.Value, *http.Request, error) {
@@ -103,7 +131,7 @@ func (h handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func send(w http.ResponseWriter, r *http.Request, status int, body []byte) {
-	kind := "application/x-amz-json-1.1"
+	kind := jsonType
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-amz-json-1.0") {
 		kind = "application/x-amz-json-1.0"
 	}

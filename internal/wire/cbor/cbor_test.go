@@ -15,6 +15,32 @@ import (
 
 func TestSuite(t *testing.T) { wiretest.Suite(t, cbor.Protocol{}) }
 
+func TestTargetSuite(t *testing.T) { wiretest.Suite(t, cbor.Target{}) }
+
+// TestTargetTimes: times are milliseconds, but a client that sends seconds is
+// understood.
+func TestTargetTimes(t *testing.T) {
+	for _, tt := range []struct{ name, in, want string }{
+		{"milliseconds", "a1 62 4174 c1 1b 0000018bcfe5687b", "a1 62 4174 c1 1b 0000018bcfe5687b"},
+		{"seconds", "a1 62 4174 c1 1a 6553f100", "a1 62 4174 c1 1b 0000018bcfe56800"},
+		{"a fraction", "a1 62 4174 c1 fb 41d954fc40200000", "a1 62 4174 c1 1b 0000018bcfe569f4"},
+		{"in a child", "a1 65 4368696c64 a1 62 4174 c1 1b 0000018bcfe5687b", "a1 65 4368696c64 a1 62 4174 c1 1b 0000018bcfe5687b"},
+	} {
+		body, err := hex.DecodeString(strings.ReplaceAll(tt.in, " ", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest("POST", "/", bytes.NewReader(body))
+		r.Header.Set("X-Amz-Target", "Sample_20261123.Echo")
+		r.Header.Set("Content-Type", "application/x-amz-cbor-1.1")
+		w := httptest.NewRecorder()
+		cbor.Target{}.Handler(wiretest.Sample(cbor.Target{}), nil).ServeHTTP(w, r)
+		if got := hex.EncodeToString(w.Body.Bytes()); w.Code != 200 || got != strings.ReplaceAll(tt.want, " ", "") || w.Header().Get("Content-Type") != "application/x-amz-cbor-1.1" {
+			t.Errorf("%s: %d %s (%q) %v", tt.name, w.Code, got, w.Body, w.Header())
+		}
+	}
+}
+
 func send(t *testing.T, path, hexBody string) *httptest.ResponseRecorder {
 	t.Helper()
 	body, err := hex.DecodeString(strings.ReplaceAll(hexBody, " ", ""))

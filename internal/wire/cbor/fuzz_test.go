@@ -42,6 +42,12 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
+		if _, err := c.enc.Marshal(toMillis(fromMillis(tree))); err != nil {
+			t.Fatalf("%x, as the older form has times: %v", b, err)
+		}
+		if tree, err = c.parse(b); err != nil {
+			t.Fatal(err)
+		}
 		var v everything
 		if err := shape.Bind(tree, reflect.ValueOf(&v).Elem()); err != nil {
 			return

@@ -3,14 +3,13 @@ package restjson
 import (
 	"cmp"
 	"encoding/json"
-	"log/slog"
 	"net/http"
 	"reflect"
 	"strconv"
-	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/awserr"
 	"github.com/mayfly-faas/mayfly/internal/wire"
+	"github.com/mayfly-faas/mayfly/internal/wire/eventstream"
 )
 
 // respond writes out, a struct of the operation's Out, or nothing if it is invalid.
@@ -88,39 +87,12 @@ func send(w http.ResponseWriter, status int, kind string, body []byte) {
 	w.Write(body) // a client that went away is no error of ours
 }
 
-// stream lets the operation write its answer, each Write flushed. When it
-// fails the connection is broken, so that the answer does not look whole.
+// stream lets the operation write its answer.
 func stream(w http.ResponseWriter, r *http.Request, status int, write wire.Stream) {
 	if w.Header().Get("Content-Type") == "" {
-		w.Header().Set("Content-Type", "application/vnd.amazon.eventstream")
+		w.Header().Set("Content-Type", eventstream.Type)
 	}
-	w.WriteHeader(status) // goes out with what is written first
-	f := flusher{w, http.NewResponseController(w), streamPatience}
-	err := write(f)
-	f.rc.SetWriteDeadline(time.Time{}) // the connection may be used again
-	if err != nil {
-		slog.DebugContext(r.Context(), "answer broke off", "request", wire.RequestID(r.Context()), "cause", err)
-		panic(http.ErrAbortHandler)
-	}
-}
-
-// streamPatience is how long a client may leave a write unread. Who writes
-// holds a sandbox meanwhile.
-const streamPatience = 2 * time.Minute
-
-type flusher struct {
-	w        http.ResponseWriter
-	rc       *http.ResponseController
-	patience time.Duration
-}
-
-func (f flusher) Write(b []byte) (int, error) {
-	f.rc.SetWriteDeadline(time.Now().Add(f.patience)) // not every ResponseWriter has one
-	n, err := f.w.Write(b)
-	if err != nil {
-		return n, err
-	}
-	return n, f.rc.Flush()
+	wire.SendStream(w, r, status, write)
 }
 
 // refuse writes an error of the front end: a code in a header, and a message.

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"reflect"
 	"strings"
+	"time"
 
 	fxcbor "github.com/fxamacker/cbor/v2"
 	"github.com/mayfly-faas/mayfly/internal/wire"
@@ -145,13 +146,16 @@ func (jsonRPC) fault(a Answer) (code, text string) {
 	return code, message(tree)
 }
 
-// cborRPC is rpcv2Cbor.
-type cborRPC struct{}
+// cborRPC is rpcv2Cbor, or the older CBOR.
+type cborRPC struct{ target bool }
 
-func (cborRPC) request(c *Client, m wire.Model, _ *wire.Shape, ms []member) (*http.Request, error) {
+func (p cborRPC) request(c *Client, m wire.Model, _ *wire.Shape, ms []member) (*http.Request, error) {
 	tree := map[string]any{}
 	for _, e := range ms {
 		tree[e.name] = e.value
+		if at, ok := e.value.(time.Time); ok && p.target {
+			tree[e.name] = fxcbor.Tag{Number: 1, Content: at.UnixMilli()}
+		}
 	}
 	enc, err := fxcbor.EncOptions{Time: fxcbor.TimeUnixDynamic, TimeTag: fxcbor.EncTagRequired}.EncMode()
 	if err != nil {
@@ -160,6 +164,14 @@ func (cborRPC) request(c *Client, m wire.Model, _ *wire.Shape, ms []member) (*ht
 	body, err := enc.Marshal(tree)
 	if err != nil {
 		return nil, err
+	}
+	if p.target {
+		r, err := c.newRequest(http.MethodPost, "/", body)
+		if err == nil {
+			r.Header.Set("X-Amz-Target", c.service.Target+"."+m.Name)
+			r.Header.Set("Content-Type", "application/x-amz-cbor-1.1")
+		}
+		return r, err
 	}
 	r, err := c.newRequest(http.MethodPost, "/service/"+c.service.Target+"/operation/"+m.Name, body)
 	if err != nil {
@@ -182,10 +194,15 @@ func parseCBOR(b []byte) (map[string]any, error) {
 	return tree, dec.Unmarshal(b, &tree)
 }
 
-func (cborRPC) answer(a Answer, s *wire.Shape, v reflect.Value, _ wire.Model) error {
+func (p cborRPC) answer(a Answer, s *wire.Shape, v reflect.Value, _ wire.Model) error {
 	tree, err := parseCBOR(a.Body)
 	if err != nil {
 		return err
+	}
+	for k, e := range tree {
+		if at, ok := e.(time.Time); ok && p.target {
+			tree[k] = time.UnixMilli(at.Unix())
+		}
 	}
 	return s.Bind(tree, v)
 }

@@ -136,6 +136,8 @@ func dialectOf(p wire.Protocol) dialect {
 		return jsonRPC{}
 	case cbor.Protocol:
 		return cborRPC{}
+	case cbor.Target:
+		return cborRPC{target: true}
 	case query.Protocol:
 		return form{}
 	case wire.Any:
