@@ -47,6 +47,7 @@ type Book struct {
 	settle          time.Duration
 	line            line
 	cache           cache
+	subs            subscriptions
 
 	admin sync.Mutex // held while streams are made, changed or deleted; before mu and stream.mu
 

@@ -115,9 +115,9 @@ func (b *Book) loadEnds(tx store.Tx, sh *shard) error {
 // insertShards writes new shards and gives them their ids.
 func insertShards(tx store.Tx, shards []*shard) error {
 	for _, sh := range shards {
-		err := tx.Get([]any{&sh.id}, `INSERT INTO kinesis_shard (stream, ix, low, high, parent, adjacent, created, opened)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
-			sh.stream.id, sh.ix, sh.low.bytes(), sh.high.bytes(), sh.parents[0], sh.parents[1], sh.created, sh.openedAt)
+		err := tx.Get([]any{&sh.id}, `INSERT INTO kinesis_shard (stream, ix, low, high, parent, adjacent, created, opened, closed)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+			sh.stream.id, sh.ix, sh.low.bytes(), sh.high.bytes(), sh.parents[0], sh.parents[1], sh.created, sh.openedAt, sh.closedAt)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/mayfly-faas/mayfly/internal/arn"
 	"github.com/mayfly-faas/mayfly/internal/wire"
 	"github.com/mayfly-faas/mayfly/internal/wire/awsjson"
+	"github.com/mayfly-faas/mayfly/internal/wire/cbor"
 )
 
 // maxBody is room for records of 10 MiB in base64, and their keys.
@@ -18,7 +19,7 @@ func Service(b *Book) wire.Service {
 	a := &api{b}
 	return wire.Service{
 		Name: "kinesis", Title: "Amazon Kinesis Data Streams", Version: "2013-12-02", Target: "Kinesis_20131202",
-		Protocol: awsjson.Protocol{}, Models: models(),
+		Protocol: wire.Any{awsjson.Protocol{}, cbor.Target{}}, Models: models(),
 		ErrorCode: "InternalFailureException",
 		MaxBody: func(op string) int64 {
 			if op == "PutRecord" || op == "PutRecords" {
@@ -34,10 +35,44 @@ func Service(b *Book) wire.Service {
 			wire.Handle("ListStreams", a.listStreams),
 			wire.Handle("ListShards", a.listShards),
 
+			wire.Handle("SplitShard", a.splitShard),
+			wire.Handle("MergeShards", a.mergeShards),
+			wire.Handle("UpdateShardCount", a.updateShardCount),
+			wire.Handle("UpdateStreamMode", a.updateStreamMode),
+
 			wire.Handle("PutRecord", a.putRecord),
 			wire.Handle("PutRecords", a.putRecords),
 			wire.Handle("GetShardIterator", a.getShardIterator),
 			wire.Handle("GetRecords", a.getRecords),
+
+			wire.Handle("RegisterStreamConsumer", a.registerConsumer),
+			wire.Handle("DeregisterStreamConsumer", a.deregisterConsumer),
+			wire.Handle("DescribeStreamConsumer", a.describeConsumer),
+			wire.Handle("ListStreamConsumers", a.listConsumers),
+			wire.Handle("SubscribeToShard", a.subscribeToShard),
+
+			wire.Handle("AddTagsToStream", a.addTagsToStream),
+			wire.Handle("RemoveTagsFromStream", a.removeTagsFromStream),
+			wire.Handle("ListTagsForStream", a.listTagsForStream),
+			wire.Handle("TagResource", a.tagResource),
+			wire.Handle("UntagResource", a.untagResource),
+			wire.Handle("ListTagsForResource", a.listTagsForResource),
+			wire.Handle("PutResourcePolicy", a.putResourcePolicy),
+			wire.Handle("GetResourcePolicy", a.getResourcePolicy),
+			wire.Handle("DeleteResourcePolicy", a.deleteResourcePolicy),
+
+			wire.Handle("IncreaseStreamRetentionPeriod", a.increaseRetention),
+			wire.Handle("DecreaseStreamRetentionPeriod", a.decreaseRetention),
+			wire.Handle("EnableEnhancedMonitoring", a.enableMonitoring),
+			wire.Handle("DisableEnhancedMonitoring", a.disableMonitoring),
+			wire.Handle("StartStreamEncryption", a.startEncryption),
+			wire.Handle("StopStreamEncryption", a.stopEncryption),
+			wire.Handle("UpdateMaxRecordSize", a.updateMaxRecordSize),
+			wire.Handle("UpdateStreamRecordDistributionStrategy", a.updateStrategy),
+			wire.Handle("UpdateStreamWarmThroughput", a.updateWarmThroughput),
+			wire.Handle("DescribeLimits", a.describeLimits),
+			wire.Handle("DescribeAccountSettings", a.describeAccountSettings),
+			wire.Handle("UpdateAccountSettings", a.updateAccountSettings),
 		},
 	}
 }
