@@ -110,6 +110,7 @@ func New(c Config) *Engine {
 	e := &Engine{c: c, logs: logs.NewHub(c.Sink), gate: admit.New(c.Concurrency), pool: pool.New(pool.Config{
 		Starts: c.ColdStarts, Idle: c.IdleTimeout, Life: c.MaxLifetime,
 		FreezeAfter: c.FreezeAfter, MemoryMB: max(c.MemoryMB, 0),
+		LeastMB: leastMB(c.MemoryMB, openFiles("/")),
 	})}
 	e.opener = &blank.Opener{Tier: c.Tier, Endpoint: c.Endpoint, EndpointPort: c.EndpointPort}
 	e.blanks = blank.New(blank.Config{

@@ -66,3 +66,35 @@ func limitFiles(own string) []string {
 	}
 	return files
 }
+
+// descriptors is what the server has open for an idle sandbox, and some to spare:
+// its disk, its network, its output, the link to its runtime.
+const descriptors = 14
+
+// leastMB is what an idle sandbox counts as at least, so that memory is what runs
+// out and never the descriptors of which the server may have so many open: an
+// eighth of them is for other ends. 0 is no limit of either.
+func leastMB(memoryMB, open int) int {
+	if memoryMB <= 0 || open <= 0 {
+		return 0
+	}
+	most := max(1, open/8*7/descriptors)
+	return (memoryMB + most - 1) / most
+}
+
+// openFiles is how many descriptors the server may have open, on the machine below
+// root. 0 is unknown.
+func openFiles(root string) int {
+	text, err := os.ReadFile(filepath.Join(root, "proc/self/limits"))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "Max open files"); ok {
+			soft, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+			n, _ := strconv.Atoi(soft) // "unlimited" is 0
+			return n
+		}
+	}
+	return 0
+}

@@ -25,18 +25,23 @@ func TestMachineMB(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			root := t.TempDir()
 			for name, text := range tt.files {
-				file := filepath.Join(root, name)
-				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-					t.Fatal(err)
-				}
+				write(t, root, name, text)
 			}
 			if got := machineMB(root); got != tt.want {
 				t.Errorf("%d MB, want %d", got, tt.want)
 			}
 		})
+	}
+}
+
+func write(t *testing.T, root, name, text string) {
+	t.Helper()
+	file := filepath.Join(root, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -49,4 +54,29 @@ func FuzzLimitFiles(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestDescriptorsAreMemory(t *testing.T) {
+	for _, c := range []struct{ mb, open, want int }{
+		{19000, 20000, 16}, // 1250 sandboxes at most
+		{19000, 1 << 20, 1},
+		{0, 20000, 0}, {-1, 20000, 0}, {19000, 0, 0},
+		{19000, 8, 19000},
+	} {
+		if got := leastMB(c.mb, c.open); got != c.want {
+			t.Errorf("leastMB(%d, %d) = %d, not %d", c.mb, c.open, got, c.want)
+		}
+	}
+}
+
+func TestOpenFiles(t *testing.T) {
+	root := t.TempDir()
+	if n := openFiles(root); n != 0 {
+		t.Errorf("%d of a machine that does not tell", n)
+	}
+	write(t, root, "proc/self/limits", "Limit                     Soft Limit           Hard Limit           Units     \n"+
+		"Max open files            20000                1048576              files     \n")
+	if n := openFiles(root); n != 20000 {
+		t.Errorf("%d", n)
+	}
 }

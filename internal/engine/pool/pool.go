@@ -65,6 +65,7 @@ type Config struct {
 	Life        time.Duration // and one so old; 6 hours
 	FreezeAfter time.Duration // an instance idle for so long is frozen; negative: never; 50 ms
 	MemoryMB    int           // what all instances together may use, see above; no limit
+	LeastMB     int           // an idle instance counts as at least so much of it, for there is more to keep than memory
 }
 
 func (c Config) withDefaults() Config {
@@ -260,7 +261,7 @@ func (p *Pool) shelve(s *Slot) {
 	s.since = time.Now()
 	s.shelf.past.use(s.since)
 	if !s.Provisioned && p.c.FreezeAfter >= 0 {
-		p.count(s, min(max(s.Instance.HeldMB(), 1), s.shelf.class.MemoryMB))
+		p.count(s, min(max(s.Instance.HeldMB(), p.c.LeastMB, 1), s.shelf.class.MemoryMB))
 	}
 	p.put(s)
 	p.arm(s)

@@ -438,6 +438,23 @@ func TestDrainWhileStarting(t *testing.T) {
 	})
 }
 
+func TestIdleCountsAsTheLeast(t *testing.T) {
+	in(t, Config{MemoryMB: 200, LeastMB: 60}, func(t *testing.T, w *world) {
+		w.held = 1
+		a := w.take("a")
+		w.p.Give(a)
+		time.Sleep(time.Second)
+		b := w.take("b")
+		w.p.Give(b)
+		time.Sleep(time.Second)
+		c := w.take("c") // two idle ones leave 80 MB, and it may come to use 100
+		if a.Instance.(*thing).Alive() || !b.Instance.(*thing).Alive() {
+			t.Error("idle instances do not count as what they are said to count as")
+		}
+		w.p.Give(c)
+	})
+}
+
 func TestMemory(t *testing.T) {
 	in(t, Config{MemoryMB: 300}, func(t *testing.T, w *world) {
 		w.closing = time.Second

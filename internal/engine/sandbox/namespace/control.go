@@ -15,7 +15,7 @@ import (
 )
 
 // controls are the files of a control group that are used again and again: each
-// stays open from its first use on. The poller does not know them. The zero value
+// stays open from its first use on, until the group rests. The poller does not know them. The zero value
 // has none open.
 type controls struct {
 	mu   sync.Mutex // guards what is below
@@ -25,10 +25,9 @@ type controls struct {
 // A control is one file.
 type control struct{ dir, name string }
 
-// file returns the descriptor of a file.
+// file returns the descriptor of a file; c.mu is held, for nobody else may close it
+// before it was used.
 func (c *controls) file(dir, name string) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	key := control{dir, name}
 	if fd, ok := c.open[key]; ok {
 		return fd, nil
@@ -50,6 +49,8 @@ func (c *controls) file(dir, name string) (int, error) {
 
 // write writes to a file as a whole.
 func (c *controls) write(dir, name, value string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	fd, err := c.file(dir, name)
 	if err != nil {
 		return err
@@ -62,6 +63,8 @@ func (c *controls) write(dir, name, value string) error {
 
 // read returns the beginning of a file: all that is wanted of any is there.
 func (c *controls) read(dir, name string) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	fd, err := c.file(dir, name)
 	if err != nil {
 		return "", err
@@ -100,6 +103,18 @@ func (c *controls) key(dir, name, key string) (int64, error) {
 		}
 	}
 	return 0, nil
+}
+
+// rest closes all but memory.peak: what it was reset to is its descriptor's own.
+func (c *controls) rest() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, fd := range c.open {
+		if key.name != "memory.peak" {
+			_ = unix.Close(fd)
+			delete(c.open, key)
+		}
+	}
 }
 
 // close closes them all.

@@ -23,7 +23,7 @@ type group interface {
 	limit(s sandbox.Spec) error
 
 	// attach is how a process gets in: it writes "0" to each of these, ...
-	attach() []*os.File
+	attach() ([]*os.File, error)
 	// ... or is born in this folder, when it is not nil.
 	birth() *os.File
 
@@ -36,6 +36,11 @@ type group interface {
 	freeze(frozen bool) error
 	usage() (sandbox.Usage, error)
 	resetPeak() error
+
+	// rest closes what nobody needs while all that is inside is frozen: descriptors
+	// are what a machine with many idle sandboxes runs out of first. They are opened
+	// again when they are wanted.
+	rest()
 
 	// kill ends all processes in it; remove removes it, once they are gone.
 	kill() error
@@ -65,12 +70,13 @@ type noGroup struct{}
 
 func (noGroup) limit(sandbox.Spec) error      { return nil }
 func (noGroup) share(float64) error           { return nil }
-func (noGroup) attach() []*os.File            { return nil }
+func (noGroup) attach() ([]*os.File, error)   { return nil, nil }
 func (noGroup) doors() ([]*os.File, error)    { return nil, nil }
 func (noGroup) birth() *os.File               { return nil }
 func (noGroup) freeze(bool) error             { return errors.ErrUnsupported }
 func (noGroup) usage() (sandbox.Usage, error) { return sandbox.Usage{}, errors.ErrUnsupported }
 func (noGroup) resetPeak() error              { return nil }
+func (noGroup) rest()                         {}
 func (noGroup) kill() error                   { return nil }
 func (noGroup) remove() error                 { return nil }
 

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
@@ -48,16 +51,7 @@ func (g *groups1) make(id string) (group, error) {
 		if err := os.Mkdir(dir, 0o755); err != nil && !s.has(dir) {
 			return nil, errors.Join(err, s.remove())
 		}
-		fresh := !s.has(dir)
 		s.dirs[c] = dir
-		if !fresh {
-			continue
-		}
-		f, err := os.OpenFile(filepath.Join(dir, "cgroup.procs"), os.O_WRONLY, 0)
-		if err != nil {
-			return nil, errors.Join(err, s.remove())
-		}
-		s.procs = append(s.procs, f)
 	}
 	return s, nil
 }
@@ -90,9 +84,11 @@ func (g *groups1) close() error {
 // A group1 is one sandbox's folder in each hierarchy.
 type group1 struct {
 	dirs     map[string]string
-	procs    []*os.File // cgroup.procs of each
 	controls controls
 	periodic bool // whether the period of the quota is set
+
+	mu    sync.Mutex // guards what is below
+	procs []*os.File // cgroup.procs of each, once they are wanted
 }
 
 func (g *group1) has(dir string) bool {
@@ -150,9 +146,41 @@ func (g *group1) share(cpus float64) error {
 	return nil
 }
 
-func (g *group1) attach() []*os.File         { return g.procs }
-func (g *group1) doors() ([]*os.File, error) { return g.procs, nil }
+// attach is open from the first use on.
+func (g *group1) attach() ([]*os.File, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.procs != nil {
+		return g.procs, nil
+	}
+	var procs []*os.File
+	for _, dir := range g.distinct() {
+		f, err := os.OpenFile(filepath.Join(dir, "cgroup.procs"), os.O_WRONLY, 0)
+		if err != nil {
+			closeAll(procs)
+			return nil, err
+		}
+		procs = append(procs, f)
+	}
+	g.procs = procs
+	return procs, nil
+}
+
+// distinct are its folders, each once.
+func (g *group1) distinct() []string {
+	return slices.Compact(slices.Sorted(maps.Values(g.dirs)))
+}
+
+func (g *group1) doors() ([]*os.File, error) { return g.attach() }
 func (g *group1) birth() *os.File            { return nil }
+
+func (g *group1) rest() {
+	g.mu.Lock()
+	closeAll(g.procs)
+	g.procs = nil
+	g.mu.Unlock()
+	g.controls.rest()
+}
 
 func (g *group1) freeze(frozen bool) error {
 	state := "THAWED"
@@ -188,9 +216,7 @@ func (g *group1) kill() error {
 
 func (g *group1) remove() error {
 	var errs error
-	for _, f := range g.procs {
-		f.Close()
-	}
+	g.rest()
 	g.controls.close()
 	for _, dir := range g.dirs {
 		errs = errors.Join(errs, removeDir(dir))

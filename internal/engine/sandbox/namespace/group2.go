@@ -129,7 +129,7 @@ func (g *group2) share(cpus float64) error {
 	return nil
 }
 
-func (g *group2) attach() []*os.File { return nil }
+func (g *group2) attach() ([]*os.File, error) { return nil, nil }
 
 // doors is open from the first use on.
 func (g *group2) doors() ([]*os.File, error) {
@@ -146,6 +146,16 @@ func (g *group2) doors() ([]*os.File, error) {
 }
 
 func (g *group2) birth() *os.File { return g.folder }
+
+func (g *group2) rest() {
+	g.mu.Lock()
+	if g.door != nil {
+		g.door.Close()
+		g.door = nil
+	}
+	g.mu.Unlock()
+	g.controls.rest()
+}
 
 func (g *group2) freeze(frozen bool) error {
 	want := int64(0)
@@ -191,10 +201,8 @@ func (g *group2) remove() error {
 	if g.folder != nil {
 		g.folder.Close()
 	}
+	g.rest()
 	g.controls.close()
-	if g.door != nil {
-		g.door.Close()
-	}
 	return removeDir(g.dir)
 }
 

@@ -71,7 +71,7 @@ func TestGroups2(t *testing.T) {
 		t.Error(err)
 	}
 	holds(t, dir, map[string]string{"cgroup.kill": "1"})
-	if s.birth() == nil || s.attach() != nil {
+	if files, err := s.attach(); s.birth() == nil || files != nil || err != nil {
 		t.Error("a process has to be born in a group of version 2")
 	}
 }

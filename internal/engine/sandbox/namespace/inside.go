@@ -38,6 +38,9 @@ func (h *holder) signalAll(sig syscall.Signal) error {
 // notice; b.mu is held.
 func (b *box) stop(frozen bool) error {
 	err := b.group.freeze(frozen)
+	if err == nil && frozen {
+		b.group.rest()
+	}
 	if !errors.Is(err, errors.ErrUnsupported) || b.holder == nil {
 		return err
 	}

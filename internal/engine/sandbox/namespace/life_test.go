@@ -159,6 +159,28 @@ func TestClosedSandboxesLeaveNothing(t *testing.T) {
 	}
 }
 
+// TestIdleSandboxesHoldFewDescriptors says what the engine's estimate rests on.
+func TestIdleSandboxesHoldFewDescriptors(t *testing.T) {
+	tier := newTestTier(t, t.TempDir())
+	first := openAndRun(t, tier, "first") // what the tier itself has open is open from now on
+	before := descriptors()
+	b := openAndRun(t, tier, "second")
+	if err := b.Freeze(); err != nil {
+		t.Skip("nothing can be frozen here: ", err)
+	}
+	if n := descriptors() - before; n > 10 {
+		t.Errorf("%d descriptors for a frozen sandbox", n)
+	}
+	if err := b.Thaw(); err != nil {
+		t.Error(err)
+	}
+	if _, err := b.Usage(); err != nil {
+		t.Error(err)
+	}
+	first.Close()
+	b.Close()
+}
+
 func TestOpenThatFailsLeavesNothing(t *testing.T) {
 	tier := newTestTier(t, t.TempDir())
 	before := count(tier)

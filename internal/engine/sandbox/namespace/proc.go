@@ -123,7 +123,10 @@ func (k *blank) newJoiner(ctx context.Context) (*machineProcess, error) {
 	if f := k.group.birth(); f != nil {
 		attr.UseCgroupFD, attr.CgroupFD = true, int(f.Fd())
 	}
-	files := k.group.attach()
+	files, err := k.group.attach()
+	if err != nil {
+		return nil, err
+	}
 	m, err := k.tier.spawn(attr, files...)
 	if err != nil {
 		return nil, err

@@ -140,7 +140,11 @@ func (z *zygote) start(ctx context.Context, mounts []sandbox.Mount, cmd sandbox.
 	}
 	defer theirs.Close()
 	z.control = ours
-	p, err := z.program(mounts, cmd)
+	doors, err := z.group.attach()
+	if err != nil {
+		return err
+	}
+	p, err := z.program(mounts, cmd, len(doors))
 	if err != nil {
 		return err
 	}
@@ -148,7 +152,7 @@ func (z *zygote) start(ctx context.Context, mounts []sandbox.Mount, cmd sandbox.
 	if f := z.group.birth(); f != nil {
 		attr.UseCgroupFD, attr.CgroupFD = true, int(f.Fd())
 	}
-	m, err := z.tier.spawn(attr, z.group.attach()...)
+	m, err := z.tier.spawn(attr, doors...)
 	if err != nil {
 		return err
 	}
@@ -163,12 +167,12 @@ func (z *zygote) start(ctx context.Context, mounts []sandbox.Mount, cmd sandbox.
 	return nil
 }
 
-// program makes a process the zygote.
-func (z *zygote) program(mounts []sandbox.Mount, cmd sandbox.Command) (*program, error) {
+// program makes a process the zygote; its first files are doors of its control group.
+func (z *zygote) program(mounts []sandbox.Mount, cmd sandbox.Command, doors int) (*program, error) {
 	const outFD, errFD = 5, 6 // after the control socket and the forker
 	p := newBuilder()
 	zero := p.str("0")
-	for i := range z.group.attach() {
+	for i := range doors {
 		p.do("enter control group", unix.SYS_WRITE, num(firstFD+i), zero, num(1))
 	}
 	p.closeFrom(ownFD)
