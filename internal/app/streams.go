@@ -25,5 +25,6 @@ func (a *App) openStreams(ctx context.Context) (err error) {
 		return err
 	}
 	a.onClose(func(context.Context) error { return s.kinesis.Close() })
+	a.onDrain(func(context.Context) error { s.kinesis.Hangup(); return nil }) // subscriptions last for minutes
 	return nil
 }
