@@ -1,5 +1,6 @@
 // Package runtimeapi is the Lambda Runtime API, as a function's code sees it:
-// it asks for the next invocation, and answers or fails it.
+// it asks for the next invocation, and answers or fails it. Beside it are the APIs
+// that extensions use; what they do is kept in packages extension and telemetry.
 //
 // A Server serves one sandbox. The engine's side of it is Reset before the
 // runtime is started, Started to learn how initialisation went, and Begin and
@@ -65,10 +66,11 @@ type Server struct {
 	http    *http.Server
 	serving sync.WaitGroup // Serve's goroutines, and net/http's requests
 
-	mu     sync.Mutex // guards what follows
-	run    *run
-	closed bool
-	open   map[io.Closer]struct{} // listeners and connections
+	mu       sync.Mutex // guards what follows
+	run      *run
+	function Function
+	closed   bool
+	open     map[io.Closer]struct{} // listeners and connections
 }
 
 // New makes a Server. It refuses every call until Reset.

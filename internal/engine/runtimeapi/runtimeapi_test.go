@@ -316,9 +316,9 @@ func TestPaths(t *testing.T) {
 		{"GET", "/2018-06-01/runtime/invocation/1/response", 405, ""},
 		{"GET", "/2018-06-01/runtime/nothing", 404, "404 page not found"},
 		{"GET", "/", 404, "404 page not found"},
-		{"POST", "/2020-01-01/extension/register", 501, `{"errorMessage":"Extensions API is not supported","errorType":"Extension.NotSupported"}`},
-		{"PUT", "/2022-07-01/telemetry", 202, `{"errorMessage":"Telemetry API is not supported","errorType":"Telemetry.NotSupported"}`},
-		{"PUT", "/2020-08-15/logs", 202, `{"errorMessage":"Logs API is not supported","errorType":"Logs.NotSupported"}`},
+		{"POST", "/2020-01-01/extension/register", 403, `{"errorMessage":"Empty extension name","errorType":"Extension.InvalidExtensionName"}`},
+		{"PUT", "/2022-07-01/telemetry", 403, `{"errorMessage":"Missing Lambda-Extension-Identifier header","errorType":"Extension.MissingExtensionIdentifier"}`},
+		{"PUT", "/2020-08-15/logs", 403, `{"errorMessage":"Missing Lambda-Extension-Identifier header","errorType":"Extension.MissingExtensionIdentifier"}`},
 	} {
 		r := c.do(tt.method, tt.path, "")
 		if r.status != tt.status || strings.TrimSpace(r.body) != tt.body {

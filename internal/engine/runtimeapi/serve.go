@@ -16,12 +16,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer s.serving.Done()
-	rest, ok := strings.CutPrefix(r.URL.Path, base)
-	if !ok {
-		s.elsewhere(w, r)
-		return
-	}
-	method, serve := s.route(run, rest)
+	method, serve := s.find(run, r.URL.Path)
 	switch {
 	case serve == nil:
 		http.NotFound(w, r)
@@ -31,6 +26,17 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	default:
 		serve(w, r)
 	}
+}
+
+// find finds who serves path; nil for nobody.
+func (s *Server) find(run *run, path string) (method string, serve http.HandlerFunc) {
+	if rest, ok := strings.CutPrefix(path, base); ok {
+		return s.route(run, rest)
+	}
+	if path == "/ping" || path == "/2018-06-01/ping" { // the emulator's
+		return "GET", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "pong") }
+	}
+	return s.extensionRoute(run, path)
 }
 
 func (s *Server) route(run *run, rest string) (method string, serve http.HandlerFunc) {
@@ -53,25 +59,6 @@ func (s *Server) route(run *run, rest string) (method string, serve http.Handler
 		return "POST", func(w http.ResponseWriter, r *http.Request) { run.serveError(w, r, id) }
 	}
 	return "", nil
-}
-
-// elsewhere answers what is not the Runtime API proper: the emulator's ping,
-// and the APIs of extensions, which are not here yet.
-func (s *Server) elsewhere(w http.ResponseWriter, r *http.Request) {
-	switch p := r.URL.Path; {
-	case p == "/ping" || p == "/2018-06-01/ping":
-		io.WriteString(w, "pong")
-	case strings.HasPrefix(p, "/2020-01-01/extension/"):
-		write(w, &refusal{http.StatusNotImplemented, "Extension.NotSupported", "Extensions API is not supported"})
-	// The emulator accepts subscriptions that it will not serve, so that the
-	// clients which make one at start do not give up. So do we.
-	case p == "/2022-07-01/telemetry":
-		write(w, &refusal{http.StatusAccepted, "Telemetry.NotSupported", "Telemetry API is not supported"})
-	case p == "/2020-08-15/logs":
-		write(w, &refusal{http.StatusAccepted, "Logs.NotSupported", "Logs API is not supported"})
-	default:
-		http.NotFound(w, r)
-	}
 }
 
 // write renders a refusal.

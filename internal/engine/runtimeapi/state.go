@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/mayfly-faas/mayfly/internal/engine/extension"
 )
 
 // A state is where a runtime is in its life. The names are those of AWS's
@@ -47,6 +49,8 @@ type run struct {
 	over    chan struct{} // closed when the run is
 	started chan struct{} // closed when the first invocation is asked for, or initFailure is there
 	blank   chan struct{} // closed when the runtime waits for an assignment
+
+	extensions extension.Registry
 
 	mu          sync.Mutex // guards what follows
 	state       state
@@ -134,6 +138,7 @@ func (r *run) next(a asker) (*turn, *refusal) {
 	defer r.mu.Unlock()
 	switch r.state {
 	case started, restoring:
+		r.extensions.Seal()
 		close(r.started)
 	case sent:
 		if r.turn != nil {
@@ -193,6 +198,7 @@ func (r *run) leave(a asker) bool {
 
 // finish ends the run: nobody waits any more.
 func (r *run) finish() {
+	r.extensions.Close()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	close(r.over)
