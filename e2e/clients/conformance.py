@@ -35,7 +35,8 @@ ROLE = f"arn:aws:iam::{ACCOUNT}:role/conformance"
 # What a broken constraint answers, by service.
 VALIDATION = {"lambda": "ValidationException", "logs": "InvalidParameterException",
               "iam": "ValidationError", "sts": "ValidationError", "sqs": "InvalidParameterValueException", "sns": "ValidationError",
-              "events": "ValidationException", "scheduler": "ValidationException", "apigateway": "BadRequestException", "apigatewayv2": "BadRequestException"}
+              "events": "ValidationException", "scheduler": "ValidationException", "apigateway": "BadRequestException", "apigatewayv2": "BadRequestException",
+              "kinesis": "ValidationException"}
 
 failures = []
 unsent = []  # broken requests that the client cannot even put on the wire
@@ -245,6 +246,8 @@ CANDIDATES = [
     "subnet-abc", "sg-abc", f"arn:aws:signer:us-east-1:{ACCOUNT}:/signing-profiles/a/b",
     f"arn:aws:lambda:us-east-1:{ACCOUNT}:capacity-provider:abc", "us-east-1", "s3.amazonaws.com", "{}",
     f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:abc", "https://example.com", "GET", "a.b", "*",
+    f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/conf", f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/conf/consumer/c:1",
+    "a" * 20 + "-abc",
 ]
 
 
@@ -417,10 +420,12 @@ if __name__ == "__main__":
     from scenario import run_scenarios
     from scenario_apis import run_api_scenarios
     from scenario_events import run_event_scenarios
+    from scenario_kinesis import streams
     from scenario_rest import run_rest_scenarios
     titles = {"lambda": "AWS Lambda", "logs": "Amazon CloudWatch Logs", "iam": "AWS IAM", "sts": "AWS STS", "sqs": "Amazon SQS",
               "sns": "Amazon SNS", "events": "Amazon EventBridge", "scheduler": "Amazon EventBridge Scheduler",
-              "apigateway": "Amazon API Gateway", "apigatewayv2": "Amazon API Gateway V2"}
+              "apigateway": "Amazon API Gateway", "apigatewayv2": "Amazon API Gateway V2",
+              "kinesis": "Amazon Kinesis Data Streams"}
     if sys.argv[1:]:  # only these
         titles = {n: titles[n] for n in sys.argv[1:]}
     services = {n: Service(n) for n in titles}
@@ -429,6 +434,8 @@ if __name__ == "__main__":
     run_event_scenarios(services)
     run_api_scenarios(services)
     run_rest_scenarios(services)
+    if "kinesis" in services:
+        streams(services["kinesis"])
     total = 0
     for name, title in titles.items():
         s, ops = services[name], served(title)
