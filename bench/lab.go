@@ -43,7 +43,7 @@ type size struct {
 }
 
 var (
-	full  = size{cold: 60, bursts: 5, turns: 3, turn: time.Second, functions: 1000, sandboxes: 100, events: 20000}
+	full  = size{cold: 60, bursts: 5, turns: 3, turn: time.Second, functions: 1000, sandboxes: 250, events: 20000}
 	quick = size{cold: 10, bursts: 1, turns: 1, turn: 500 * time.Millisecond, functions: 100, sandboxes: 20, events: 1000}
 )
 

@@ -18,7 +18,7 @@ func idle(ctx context.Context, l *lab) error {
 }
 
 func (l *lab) idleRow(ctx context.Context, lang *language) error {
-	f := function{name: "idle-" + lang.name, lang: lang, env: map[string]string{"SLEEP": "3"}}
+	f := function{name: "idle-" + lang.name, lang: lang, env: map[string]string{"SLEEP": "6"}}
 	if err := l.deploy(ctx, f); err != nil {
 		return err
 	}
@@ -29,13 +29,13 @@ func (l *lab) idleRow(ctx context.Context, lang *language) error {
 	}
 	defer done()
 	rest(ctx, time.Second)
-	before, idleBefore, rss := memoryOf(l.server.pid()), l.server.metrics()["mayfly_sandboxes_idle"], residentOf(l.server.pid())
+	before, rss := assignedTo(l.server.pid()), residentOf(l.server.pid())
 	if _, _, err := together(workers); err != nil { // each sleeps, so each has a sandbox of its own
 		return err
 	}
 	rest(ctx, 2*time.Second)
-	after := memoryOf(l.server.pid())
-	n := l.server.metrics()["mayfly_sandboxes_idle"] - idleBefore
+	all, after := memoryOf(l.server.pid()), assignedTo(l.server.pid())
+	n := float64(after.groups - before.groups)
 	if n < 1 {
 		return fmt.Errorf("no sandbox is idle after %d calls", l.size.sandboxes)
 	}
@@ -43,7 +43,7 @@ func (l *lab) idleRow(ctx context.Context, lang *language) error {
 	l.report.add(l.out, Row{ID: "memory/" + lang.name, Ours: Measure{Name: fmt.Sprintf("%s, %.0f idle sandboxes", lang.runtime, n)}, Facts: []Fact{
 		{"proportional set of each", pss / (1 << 20), "MiB"}, {"charge of each", charge / (1 << 20), "MiB"},
 		{"sandboxes in one GiB", (1 << 30) / max(pss, charge, 1), ""},
-		{"sandboxes in one GiB, blanks and zygotes included", (1 << 30) * n / float64(max(after.pss, after.charge)), ""},
+		{"sandboxes in one GiB, blanks and zygotes included", (1 << 30) * n / float64(max(all.pss, all.charge)), ""},
 		{"server's own growth for each", float64(residentOf(l.server.pid())-rss) / n / 1024, "KiB"}}})
 	return nil
 }

@@ -110,23 +110,54 @@ type memory struct {
 	pss    int64 // proportional set size: a shared page counts in parts
 	charge int64 // what their control groups are charged
 	groups int
+
+	assigned bool // it is a sandbox in which a function's code was run
 }
 
 // memoryOf reads what the processes below root use together.
 func memoryOf(root int) memory {
-	var m memory
-	seen := map[string]bool{}
-	for pid := range descendants(root) {
-		m.pss += kilobytes(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:")
-		g := group(pid)
-		if g == "" || seen[g] || g == group(root) {
-			continue
-		}
-		seen[g] = true
-		m.groups++
-		m.charge += charge(g)
+	var all memory
+	for _, m := range groupsOf(root) {
+		all = all.plus(m)
 	}
-	return m
+	return all
+}
+
+// assignedTo reads what those sandboxes below root use that are some function's:
+// a blank is in no task folder yet.
+func assignedTo(root int) memory {
+	var all memory
+	for _, m := range groupsOf(root) {
+		if m.assigned {
+			all = all.plus(m)
+		}
+	}
+	return all
+}
+
+func (m memory) plus(n memory) memory {
+	return memory{pss: m.pss + n.pss, charge: m.charge + n.charge, groups: m.groups + n.groups}
+}
+
+// groupsOf reads what each control group below root's own uses; root's own processes,
+// which nothing is charged for, are under "".
+func groupsOf(root int) map[string]memory {
+	groups, own := map[string]memory{}, group(root)
+	for pid := range descendants(root) {
+		g := group(pid)
+		if g == own {
+			g = ""
+		}
+		m, known := groups[g]
+		if !known && g != "" {
+			m.groups, m.charge = 1, charge(g)
+		}
+		m.pss += kilobytes(fmt.Sprintf("/proc/%d/smaps_rollup", pid), "Pss:")
+		at, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
+		m.assigned = m.assigned || at == "/var/task"
+		groups[g] = m
+	}
+	return groups
 }
 
 // residentOf is the resident set of one process, in bytes.

@@ -60,7 +60,9 @@ func (in interpreter) command(at func(string) string, memoryMB int) []string {
 		young := memoryMB / 10
 		args = append(args,
 			fmt.Sprintf("--max-semi-space-size=%d", max(1, young/2)),
-			fmt.Sprintf("--max-old-space-size=%d", memoryMB-young))
+			fmt.Sprintf("--max-old-space-size=%d", memoryMB-young),
+			// V8's helpers: no more of them than there are processors to run on.
+			fmt.Sprintf("--v8-pool-size=%d", min(4, 1+memoryMB/1770)))
 	}
 	return append(args, at(runtimeRoot+"/index.mjs"))
 }
