@@ -25,7 +25,7 @@ type reader struct {
 
 	mu    sync.Mutex      // guards what follows
 	marks map[string]mark // as they were when the shard was started or has ended
-	begun map[string]bool // shards that are read, or have been since the start
+	begun map[string]bool // shards that are being read
 }
 
 func newReader(ctx context.Context, m *Manager, j Job) *reader {
@@ -98,7 +98,7 @@ func (r *reader) discover() error {
 		return err
 	}
 	r.mu.Lock()
-	known := maps.Clone(r.marks)
+	known, begun := maps.Clone(r.marks), maps.Clone(r.begun)
 	r.mu.Unlock()
 	fresh, listed := map[string]mark{}, map[string]bool{}
 	for _, s := range shards {
@@ -108,8 +108,8 @@ func (r *reader) discover() error {
 		}
 	}
 	var gone []string
-	for id, k := range known {
-		if k.Ended && !listed[id] {
+	for id := range known {
+		if !listed[id] && !begun[id] { // read, or gone before it was
 			gone = append(gone, id)
 		}
 	}
@@ -166,6 +166,44 @@ func (r *reader) unread(id string) bool {
 func (r *reader) ended(id string, k mark) {
 	r.mu.Lock()
 	r.marks[id] = k
+	delete(r.begun, id)
+	r.mu.Unlock()
+	if r.again(r.discover) {
+		r.advance()
+	}
+}
+
+// lost tells whether a shard that could not be read does not exist any more.
+func (r *reader) lost(id string) bool {
+	shards, err := r.job.Stream.Shards(r.ctx, r.job.Source)
+	if err != nil {
+		return errors.Is(err, source.ErrNotFound)
+	}
+	return !slices.ContainsFunc(shards, func(s source.Shard) bool { return s.ID == id })
+}
+
+// vanished forgets a shard that does not exist any more, and goes on with those
+// that do. When it is the stream that was deleted, there may be another one of
+// its name some day: that one is read from its beginning.
+func (r *reader) vanished(id string) {
+	gone := []string{id}
+	if _, err := r.job.Stream.Describe(r.ctx, r.job.Source); errors.Is(err, source.ErrNotFound) {
+		r.problem(err)
+		r.mu.Lock()
+		gone = slices.Collect(maps.Keys(r.marks))
+		r.mu.Unlock()
+	}
+	forgotten := r.again(func() error {
+		return r.m.c.DB.Update(r.ctx, func(tx store.Tx) error { return renew(tx, r.job.UUID, nil, gone) })
+	})
+	if !forgotten {
+		return
+	}
+	r.mu.Lock()
+	for _, g := range gone {
+		delete(r.marks, g)
+	}
+	delete(r.begun, id)
 	r.mu.Unlock()
 	if r.again(r.discover) {
 		r.advance()

@@ -22,7 +22,10 @@ type shard struct {
 	mark mark
 	at   source.Place // all before it is in the lanes, or done
 	read int64        // how many records
-	end  bool         // the shard's
+	end  bool         // no more records come
+	gone bool         // the shard does not exist any more
+
+	writes int // of the mark
 }
 
 // An item is a record in a lane.
@@ -47,13 +50,20 @@ func newShard(r *reader, id string, k mark) *shard {
 
 // run reads the shard to its end, or until the reader ends.
 func (s *shard) run() {
+	if s.mark.Window != nil && s.r.job.Tumbling == 0 && !s.lanes[0].finalize() {
+		return
+	}
 	var lanes sync.WaitGroup
 	for _, l := range s.lanes {
 		lanes.Go(l.run)
 	}
 	s.readAll()
 	lanes.Wait()
-	if s.finished() && s.keep(nil) {
+	switch {
+	case !s.finished():
+	case s.gone:
+		s.r.vanished(s.id)
+	case s.keep(nil):
 		s.r.ended(s.id, s.mark)
 	}
 }
@@ -89,6 +99,9 @@ func (s *shard) readAll() {
 			s.close(ends)
 			ends = time.Time{}
 			continue
+		case errors.Is(err, source.ErrNotFound) && s.r.lost(s.id):
+			s.finish(true)
+			return
 		case err != nil:
 			s.r.problem(err)
 			if !sleep(s.r.ctx, wait) {
@@ -102,7 +115,7 @@ func (s *shard) readAll() {
 			ends = end
 		}
 		if page.Ended {
-			s.finish()
+			s.finish(false)
 			return
 		}
 	}
@@ -196,9 +209,9 @@ func (s *shard) spread(page source.Page) (ends time.Time) {
 }
 
 // finish lets the lanes end once they have done what they hold.
-func (s *shard) finish() {
+func (s *shard) finish(gone bool) {
 	s.mu.Lock()
-	s.end = true
+	s.end, s.gone = true, gone
 	s.mu.Unlock()
 	for _, l := range s.lanes {
 		l.wake()
@@ -226,40 +239,16 @@ type step struct {
 	window *window
 }
 
-// save makes durable how far the shard has come, with a step if there is one,
-// and what else belongs to it.
-func (s *shard) save(p *step, others ...func(store.Tx) error) error {
-	err := s.r.m.c.DB.Update(context.WithoutCancel(s.r.ctx), func(tx store.Tx) error {
-		for _, do := range others {
-			if err := do(tx); err != nil {
-				return err
-			}
-		}
-		s.mu.Lock()
-		k := s.marked(p)
-		s.mu.Unlock()
-		return write(tx, s.r.job.UUID, s.id, k)
-	})
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	s.mark = s.marked(p)
-	if p != nil {
-		p.lane.drop(p.items)
-	}
-	s.mu.Unlock()
-	select {
-	case s.freed <- struct{}{}:
-	default:
-	}
-	return nil
-}
-
-// keep is save, until it is done; false when the reader ends before.
+// keep makes durable how far the shard has come, with a step if there is one,
+// and what else belongs to it; until it is done. False means that the reader
+// ends before.
 func (s *shard) keep(p *step, others ...func(store.Tx) error) bool {
+	if p != nil && len(others) == 0 { // whoever writes first may write it
+		s.take(p)
+		p = nil
+	}
 	for wait := againFirst; ; wait = min(2*wait, againLast) {
-		err := s.save(p, others...)
+		err := s.save(p, others)
 		if err == nil {
 			return true
 		}
@@ -268,6 +257,46 @@ func (s *shard) keep(p *step, others ...func(store.Tx) error) bool {
 			return false
 		}
 	}
+}
+
+// save does so once. A step that belongs to something else counts only when both
+// are written: who writes in between, as another lane may, does without it.
+func (s *shard) save(p *step, others []func(store.Tx) error) error {
+	own := 0
+	err := s.r.m.c.DB.Update(context.WithoutCancel(s.r.ctx), func(tx store.Tx) error {
+		for _, do := range others {
+			if err := do(tx); err != nil {
+				return err
+			}
+		}
+		s.mu.Lock()
+		k := s.marked(p)
+		s.writes++
+		own = s.writes
+		s.mu.Unlock()
+		return write(tx, s.r.job.UUID, s.id, k)
+	})
+	if err != nil || p == nil {
+		return err
+	}
+	if s.take(p) != own {
+		return s.save(nil, nil)
+	}
+	return nil
+}
+
+// take counts a step, and tells how often the mark was written by now.
+func (s *shard) take(p *step) (writes int) {
+	s.mu.Lock()
+	s.mark = s.marked(p)
+	p.lane.drop(p.items)
+	writes = s.writes
+	s.mu.Unlock()
+	select {
+	case s.freed <- struct{}{}:
+	default:
+	}
+	return writes
 }
 
 // marked is the mark after a step. It is the caller's to hold the lock.

@@ -2,8 +2,8 @@ package stream
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
+	"log/slog"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -103,6 +103,19 @@ func (f *fakes) Handling(context.Context, function.Ref) (function.Handling, erro
 	return function.Handling{Role: roleARN}, nil
 }
 
+func (f *fakes) seen() []call {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.calls)
+}
+
+// peak is how many invocations there were at a time.
+func (f *fakes) peak() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.most
+}
+
 // batches are the records of each invocation.
 func (f *fakes) batches() [][]string {
 	f.mu.Lock()
@@ -152,6 +165,12 @@ func (b *box) Put(_ context.Context, bucket, key string, body []byte) error {
 	return b.err
 }
 
+func (b *box) all() [][]byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.got)
+}
+
 // A rig is a Manager with one Job.
 type rig struct {
 	*testing.T
@@ -193,7 +212,7 @@ func (r *rig) open() {
 	r.must(err)
 	router := &target.Router{}
 	router.Register("sqs", r.queue)
-	r.m, err = Open(r.Context(), Config{DB: r.db, Functions: r.fs, Router: router, Objects: r.bucket})
+	r.m, err = Open(r.Context(), Config{DB: r.db, Functions: r.fs, Router: router, Objects: r.bucket, Log: slog.New(slog.DiscardHandler)})
 	r.must(err)
 }
 
@@ -219,6 +238,13 @@ func (r *rig) stop() {
 	r.cancel()
 	<-r.done
 	r.cancel = nil
+}
+
+// noted are the results of the batches.
+func (r *rig) noted() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.notes)
 }
 
 func (r *rig) settle() { rest(time.Millisecond) }
@@ -260,12 +286,12 @@ func TestRecordsReachTheFunction(t *testing.T) {
 		r.put(0, "k", "c")
 		r.settle()
 		r.want("batches", r.fs.batches(), [][]string{{"a", "b"}, {"c"}})
-		first := r.fs.calls[0].Records[0]
+		first := r.fs.seen()[0].Records[0]
 		if first.Identity != roleARN || first.Kinesis.PartitionKey != "k" || first.EventID == "" {
 			r.Errorf("the record is %+v", first)
 		}
 		r.want("mark", r.mark("shardId-000000000000").From, "3")
-		r.want("notes", r.notes, []string{"OK", "OK"})
+		r.want("notes", r.noted(), []string{"OK", "OK"})
 	})
 }
 
@@ -316,10 +342,3 @@ func TestStartingPositions(t *testing.T) {
 		})
 	}
 }
-
-func decoded(s string) string {
-	b, _ := base64.StdEncoding.DecodeString(s)
-	return string(b)
-}
-
-var _ = slices.Sort[[]string]

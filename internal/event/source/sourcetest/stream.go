@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"strconv"
 	"sync"
@@ -27,15 +28,24 @@ type Stream struct {
 type shard struct {
 	source.Shard
 	records []source.StreamRecord
+	slots   []int // of keys, that belong here
 	trimmed int
 	closed  bool
+	removed bool
 }
+
+// slots is how many parts the keys are divided into.
+const slots = 64
 
 // New makes a stream of so many shards.
 func New(arn string, shards int) *Stream {
 	s := &Stream{Info: source.StreamInfo{ARN: arn}, changed: make(chan struct{})}
 	for range shards {
 		s.add()
+	}
+	for i := range slots {
+		one := s.shards[i*shards/slots]
+		one.slots = append(one.slots, i)
 	}
 	return s
 }
@@ -83,34 +93,35 @@ func (s *Stream) put(one *shard, key string, data any) {
 	})
 }
 
-// Spread puts a record where its key belongs: to the open shard whose turn the
-// key is. Splits and merges change that, as they do in a real stream.
+// Spread puts a record where its key belongs.
 func (s *Stream) Spread(key string, data any) {
 	s.With(func() {
-		var open []*shard
+		h := fnv.New32a()
+		h.Write([]byte(key))
+		slot := int(h.Sum32() % slots)
 		for _, one := range s.shards {
-			if !one.closed {
-				open = append(open, one)
+			if !one.closed && slices.Contains(one.slots, slot) {
+				s.put(one, key, data)
+				return
 			}
 		}
-		sum := 0
-		for _, b := range []byte(key) {
-			sum = sum*31 + int(b)
-		}
-		s.put(open[sum%len(open)], key, data)
+		panic("sourcetest: no shard has the key")
 	})
 }
 
-// Reshape closes shards and opens so many children of them all.
+// Reshape closes shards and opens so many children of them all, which share
+// their keys.
 func (s *Stream) Reshape(children int, parents ...int) {
 	s.With(func() {
 		var ids []string
+		var keys []int
 		for _, n := range parents {
 			s.shards[n].closed = true
 			ids = append(ids, s.shards[n].ID)
+			keys = append(keys, s.shards[n].slots...)
 		}
-		for range children {
-			s.add(ids...)
+		for i := range children {
+			s.add(ids...).slots = keys[i*len(keys)/children : (i+1)*len(keys)/children]
 		}
 	})
 }
@@ -122,10 +133,11 @@ func (s *Stream) Grow() { s.With(func() { s.add() }) }
 func (s *Stream) Trim(n, records int) { s.With(func() { s.shards[n].trimmed = records }) }
 
 // Remove takes a closed shard away, as retention does in the end.
-func (s *Stream) Remove(id string) {
-	s.With(func() {
-		s.shards = slices.DeleteFunc(s.shards, func(one *shard) bool { return one.ID == id })
-	})
+func (s *Stream) Remove(n int) { s.With(func() { s.shards[n].removed = true }) }
+
+// Recreate takes all shards away and makes others of the same names.
+func (s *Stream) Recreate(shards int) {
+	s.With(func() { s.shards = New(s.Info.ARN, shards).shards })
 }
 
 // Reads is how often Read was called.
@@ -147,7 +159,9 @@ func (s *Stream) Shards(context.Context, string) (all []source.Shard, err error)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, one := range s.shards {
-		all = append(all, one.Shard)
+		if !one.removed {
+			all = append(all, one.Shard)
+		}
 	}
 	return all, s.Fail
 }
@@ -172,7 +186,7 @@ func (s *Stream) Grown(ctx context.Context, _ string, known []string) error {
 
 func (s *Stream) find(id string) (*shard, error) {
 	for _, one := range s.shards {
-		if one.ID == id {
+		if one.ID == id && !one.removed {
 			return one, s.Fail
 		}
 	}
