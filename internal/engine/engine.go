@@ -150,29 +150,48 @@ func (e *Engine) Invoke(ctx context.Context, u *Unit, c Call) (*Outcome, error) 
 		e.sums.throttles.Add(1)
 		return nil, &Throttle{Reason: reason}
 	}
-	defer e.gate.Leave(u.ARN, u.Key)
-
 	e.c.Steps.Pass(step.Decoded)
 	slot, err := e.pool.Take(ctx, e.class(u))
 	if err != nil {
+		e.gate.Leave(u.ARN, u.Key)
 		return nil, e.refusal(u, err)
 	}
 	e.c.Steps.Pass(step.Admitted)
 	in := begin(slot, &c)
-	err = in.run()
-	if err != nil {
+	if err = in.run(); err != nil {
 		e.pool.End(slot)
+		e.gate.Leave(u.ARN, u.Key)
 		return nil, e.refusal(u, err)
 	}
+	if in.lingers() && !c.Tail {
+		return e.answer(in, slot), nil
+	}
+	return e.finish(in, slot), nil
+}
+
+// answer returns what the caller waits for, and has the invocation end by itself.
+func (e *Engine) answer(in *invocation, slot *pool.Slot) *Outcome {
+	out := in.outcome()
+	report := make(chan Report, 1)
+	out.Late = report
+	e.running.Go(func() { report <- e.finish(in, slot).Report })
+	return out
+}
+
+// finish sees an invocation to its end, and gives up its place.
+func (e *Engine) finish(in *invocation, slot *pool.Slot) *Outcome {
+	defer e.gate.Leave(in.u.ARN, in.u.Key)
+	in.settle()
 	out := in.outcome()
 	e.sums.count(out)
+	in.busy.Store(false)
 	if in.reusable() {
 		e.pool.Give(slot)
 	} else {
 		e.pool.End(slot)
 	}
 	e.c.Steps.Pass(step.Settled)
-	return out, nil
+	return out
 }
 
 // refusal says what a platform's error was about.

@@ -18,6 +18,10 @@ const (
 // invocation. What prevents that on the code's side is a fault, and leaves
 // the sandbox reset.
 func (i *instance) initialise(ctx context.Context, phase string, limit time.Duration) (*fault, error) {
+	if len(i.external) > 0 {
+		i.telemetry.Keep()
+		i.tap()
+	}
 	if phase == phaseInit || i.ran {
 		i.logInitStart(phase)
 	}
@@ -36,22 +40,45 @@ func (i *instance) initialise(ctx context.Context, phase string, limit time.Dura
 			i.init = took
 		}
 		i.logInitDone(phase, took, nil)
+		i.telemetry.Seal()
 		return nil, nil
 	}
-	i.reset()
 	if err == nil {
-		i.logInitDone(phase, took, f)
+		i.logInitFailed(phase, took, f)
+	} else {
+		i.reset()
 	}
 	return f, err
 }
 
-// boot starts the runtime, and waits for its first word, its end, or the limit.
+// logInitFailed ends what runs, and writes how initialisation failed. What the code
+// still says as it is killed comes first; but extensions hear of the failure before
+// they end.
+func (i *instance) logInitFailed(phase string, took time.Duration, f *fault) {
+	if len(i.agents) == 0 && !i.extended {
+		i.reset()
+		i.logInitDone(phase, took, f)
+		return
+	}
+	i.logInitDone(phase, took, f)
+	i.farewell(f.reason())
+	i.reset()
+}
+
+// boot starts extensions and the runtime, and waits for their first words, the end of
+// one of them, or the limit.
 func (i *instance) boot(ctx context.Context, limit time.Duration) (*fault, error) {
 	if f := i.u.bootstrap(); f != nil {
 		return f, nil
 	}
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
+	if i.blank == nil {
+		i.api.Reset()
+	}
+	if f, err := i.launchExtensions(ctx, timer.C, limit); f != nil || err != nil {
+		return f, err
+	}
 	launch := i.execute
 	if i.blank != nil {
 		launch = i.assign
@@ -59,23 +86,28 @@ func (i *instance) boot(ctx context.Context, limit time.Duration) (*fault, error
 	if f, err := launch(ctx); f != nil || err != nil {
 		return f, err
 	}
-	return i.await(ctx, timer.C, limit)
+	if i.proc == nil { // a blank that was lost: all begins anew
+		return i.boot(ctx, limit)
+	}
+	if f, err := i.await(ctx, timer.C, limit); f != nil || err != nil {
+		return f, err
+	}
+	return i.awaitExtensions(ctx, timer.C, limit)
 }
 
 // assign has the interpreter that waits in the sandbox load the function. One
-// that has died meanwhile is no fault of the function's: another is executed.
-func (i *instance) assign(ctx context.Context) (*fault, error) {
+// that has died meanwhile is no fault of the function's: it is as if there had been
+// none.
+func (i *instance) assign(context.Context) (*fault, error) {
 	i.blank = nil
-	if i.api.Assign(i.env) == nil {
-		return nil, nil
+	if i.api.Assign(i.env) != nil {
+		i.reset()
 	}
-	i.reset()
-	return i.execute(ctx)
+	return nil, nil
 }
 
 // execute starts the function's own process.
 func (i *instance) execute(ctx context.Context) (*fault, error) {
-	i.api.Reset()
 	cmd := i.cmd
 	if i.linked {
 		conn, file, err := sandbox.NewLink()
@@ -100,12 +132,15 @@ func (i *instance) execute(ctx context.Context) (*fault, error) {
 	return nil, nil
 }
 
-// watch has nobody follow an invocation any more when the process has ended. What
-// it has started may keep its link open.
+// watch has nobody follow an invocation any more when the process has ended, or an
+// extension has. What it has started may keep its link open.
 func (i *instance) watch() {
-	proc, interrupt := i.proc, i.api.Interrupter()
+	proc, crashed, interrupt := i.proc, i.crashed(), i.api.Interrupter()
 	i.watchers.Go(func() {
-		<-proc.Done()
+		select {
+		case <-proc.Done():
+		case <-crashed:
+		}
 		interrupt()
 	})
 }
@@ -117,6 +152,8 @@ func (i *instance) await(ctx context.Context, late <-chan time.Time, limit time.
 	select {
 	case <-started:
 	case <-proc.Done():
+	case <-i.crashed():
+		return i.died(), nil
 	case <-late:
 		return overran(limit), nil
 	case <-i.closing:

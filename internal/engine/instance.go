@@ -8,13 +8,16 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/engine/blank"
+	"github.com/mayfly-faas/mayfly/internal/engine/extension"
 	"github.com/mayfly-faas/mayfly/internal/engine/logs"
 	"github.com/mayfly-faas/mayfly/internal/engine/runtimeapi"
 	"github.com/mayfly-faas/mayfly/internal/engine/runtimes"
 	"github.com/mayfly-faas/mayfly/internal/engine/sandbox"
+	"github.com/mayfly-faas/mayfly/internal/engine/telemetry"
 )
 
 const (
@@ -45,6 +48,14 @@ type instance struct {
 	close   func()
 
 	watchers sync.WaitGroup // of processes, one each
+
+	external  []string       // the extensions that are programs
+	agents    []agent        // their processes
+	crash     *crash         // of one of them; nil when there are none
+	extended  bool           // proc has extensions, of whatever kind
+	telemetry *telemetry.Hub // what they subscribed to
+	frozen    bool
+	busy      atomic.Bool // an invocation has the instance
 
 	blank  *blank.Blank    // that waits for its assignment; nil once it has it, and for what is executed
 	begun  time.Time       // when blank was asked for
@@ -175,7 +186,9 @@ func (e *Engine) instance(ctx context.Context, u *Unit, p *blank.Place, provisio
 	i := &instance{
 		e: e, u: u, provisioned: provisioned, place: p, box: p.Box, api: p.API,
 		log: e.logs.Open(u.Log.Group, streamName(u, p.ID, time.Now())), closing: make(chan struct{}),
+		external: u.externals(),
 	}
+	i.describe()
 	if joinsLines(u.Runtime) {
 		i.log.Joined()
 	}
@@ -224,10 +237,20 @@ func (i *instance) initType() string {
 }
 
 // Freeze implements pool.Instance.
-func (i *instance) Freeze() error { return i.box.Freeze() }
+func (i *instance) Freeze() error {
+	i.telemetry.Pause()
+	err := i.box.Freeze()
+	i.frozen = err == nil
+	return err
+}
 
 // Thaw implements pool.Instance.
-func (i *instance) Thaw() error { return i.box.Thaw() }
+func (i *instance) Thaw() error {
+	err := i.box.Thaw()
+	i.frozen = false
+	i.telemetry.Resume()
+	return err
+}
 
 // Alive implements pool.Instance. A sandbox that has been reset is alive.
 func (i *instance) Alive() bool {
@@ -238,7 +261,7 @@ func (i *instance) Alive() bool {
 	case <-i.proc.Done():
 		return false
 	default:
-		return true
+		return i.unharmed()
 	}
 }
 
@@ -260,15 +283,32 @@ func (i *instance) Expires() time.Time { return i.expires }
 func (i *instance) Close() { i.close() }
 
 func (i *instance) shut() {
+	if i.extended && i.ready && !i.busy.Load() {
+		i.spinDown()
+	}
 	close(i.closing)
 	i.place.Close()
 	i.watchers.Wait()
+	i.telemetry.Reset()
 	i.log.Close()
+}
+
+// spinDown lets the extensions of a sandbox that is needed no more end in order.
+func (i *instance) spinDown() {
+	if i.frozen && i.Thaw() != nil {
+		return
+	}
+	i.farewell(extension.Spindown)
 }
 
 // reset ends what runs, and leaves the sandbox as it is for another start.
 func (i *instance) reset() {
 	i.box.Kill()
+	for _, a := range i.agents {
+		<-a.proc.Done()
+	}
+	i.agents, i.crash, i.extended = nil, nil, false
+	i.telemetry.Reset()
 	if i.proc != nil {
 		<-i.proc.Done() // its last output has arrived
 	}

@@ -17,6 +17,12 @@ type invocation struct {
 	c     *Call
 	fresh bool // the first in its sandbox
 
+	deadline time.Time
+	rest     <-chan struct{} // closed when the extensions are done, too; nil for none
+	done     time.Duration   // when the runtime was; 0 without extensions
+	parts    []span          // of that time
+	told     bool            // that the runtime is done
+
 	start    time.Time
 	took     time.Duration
 	fault    *fault // what the caller hears; nil for success
@@ -28,28 +34,27 @@ type invocation struct {
 
 // begin takes a slot's instance for c.
 func begin(slot *pool.Slot, c *Call) *invocation {
-	return &invocation{instance: slot.Instance.(*instance), c: c, fresh: slot.Fresh}
+	in := &invocation{instance: slot.Instance.(*instance), c: c, fresh: slot.Fresh}
+	in.busy.Store(true)
+	return in
 }
 
-// run hands the call to the code and sees it to its end. An error is the
-// platform's.
+// run hands the call to the code and sees it to its answer; settle sees it to its
+// end. An error is the platform's.
 func (in *invocation) run() error {
 	if !in.fresh {
 		in.log.Begin()
 	}
 	in.start = time.Now()
-	deadline := in.start.Add(in.u.Timeout)
-	if err := in.ensureReady(deadline); err != nil {
+	in.deadline = in.start.Add(in.u.Timeout)
+	if err := in.ensureReady(in.deadline); err != nil {
 		return err
 	}
 	in.logStart()
-	if in.fault == nil {
-		if err := in.deliver(deadline); err != nil {
-			return err
-		}
+	if in.fault != nil {
+		return nil
 	}
-	in.settle()
-	return nil
+	return in.deliver(in.deadline)
 }
 
 // ensureReady initialises a sandbox that is not, at the invocation's expense.
@@ -68,6 +73,9 @@ func (in *invocation) ensureReady(deadline time.Time) (err error) {
 // deliver gives the call to the runtime, and waits until it has answered and
 // asks for more, has ended, or is late.
 func (in *invocation) deliver(deadline time.Time) error {
+	if in.extended {
+		in.tell(deadline)
+	}
 	done := in.api.Follow(&runtimeapi.Call{
 		ID: in.c.RequestID, Attempt: blank.NewID(), Payload: in.c.Payload, Deadline: deadline,
 		InvokedARN: in.c.InvokedARN, TraceHeader: in.c.TraceHeader, ClientContext: in.c.ClientContext,
@@ -90,6 +98,9 @@ func (in *invocation) deliver(deadline time.Time) error {
 		in.fault = reported(f)
 	} else if f != nil {
 		in.fault = in.ending // the answer was cut off because the process was
+	}
+	if in.extended {
+		in.answered(&res)
 	}
 	return in.interrupted()
 }
@@ -122,6 +133,10 @@ func (in *invocation) wait(done <-chan struct{}, deadline time.Time) bool {
 		in.took = time.Since(in.start)
 		in.ending = in.exit()
 		return true
+	case <-in.crashed():
+		in.took = time.Since(in.start)
+		in.ending = in.died()
+		return true
 	case <-in.timer.C:
 		return false
 	}
@@ -137,8 +152,12 @@ func (in *invocation) interrupted() error {
 	}
 }
 
-// settle takes stock, and resets a sandbox whose runtime cannot go on.
+// settle takes stock, and resets a sandbox whose runtime cannot go on. Where there
+// are extensions it waits for them first, and lets them end in order last.
 func (in *invocation) settle() {
+	if in.extended {
+		in.linger()
+	}
 	if in.ending != nil && in.ending.status == late {
 		in.took = in.u.Timeout
 	} else if in.took == 0 {
@@ -147,11 +166,16 @@ func (in *invocation) settle() {
 	if u, err := in.box.Usage(); err == nil {
 		in.usage, in.peakMB = u, u.PeakMB
 	}
-	if in.ending != nil {
+	extended := in.extended
+	if in.ending != nil && !extended {
 		in.reset()
 	}
 	in.measure()
 	in.logEnd()
+	if in.ending != nil && extended {
+		in.farewell(in.ending.reason())
+		in.reset()
+	}
 	in.ran = true
 }
 

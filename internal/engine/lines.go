@@ -14,8 +14,10 @@ import (
 // same in JSON. https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-view.html
 
 func (i *instance) logInitStart(phase string) {
-	if i.u.Log.JSON {
+	if i.records() {
 		i.recordInitStart(phase)
+	}
+	if i.u.Log.JSON {
 		return
 	}
 	i.log.Line(fmt.Sprintf("INIT_START Runtime Version: %s\tRuntime Version ARN: %s\n", runtimeVersion(i.u), runtimeARN(i.u)))
@@ -24,8 +26,14 @@ func (i *instance) logInitStart(phase string) {
 // logInitDone writes how initialisation ended. AWS does not say so when it is
 // on demand and went well.
 func (i *instance) logInitDone(phase string, took time.Duration, f *fault) {
+	if i.records() {
+		i.recordInitRuntimeDone(phase, f)
+	}
+	i.logExtensions()
+	if i.records() {
+		i.recordInitReport(phase, took, f)
+	}
 	if i.u.Log.JSON {
-		i.recordInitDone(phase, took, f)
 		return
 	}
 	if f == nil && !i.provisioned {
@@ -38,18 +46,63 @@ func (i *instance) logInitDone(phase string, took time.Duration, f *fault) {
 	i.log.Line(line + "\n")
 }
 
+// logExtensions writes what has become of each extension.
+func (i *instance) logExtensions() {
+	for _, x := range i.api.Extensions().Infos() {
+		if i.records() {
+			i.recordExtension(x)
+		}
+		if i.u.Log.JSON {
+			continue
+		}
+		line := fmt.Sprintf("EXTENSION\tName: %s\tState: %s\tEvents: [%s]", x.Name, x.State, strings.Join(x.Events, ", "))
+		if x.ErrorType != "" {
+			line += "\tError Type: " + x.ErrorType
+		}
+		i.log.Line(line + "\n")
+	}
+}
+
+// logSubscription writes that an extension has subscribed to telemetry, by the API
+// that is called Telemetry or Logs.
+func (i *instance) logSubscription(name, api string, types []string) {
+	i.recordSubscription(name, api, types)
+	if i.u.Log.JSON {
+		return
+	}
+	var titles []string
+	for _, t := range types {
+		titles = append(titles, strings.ToUpper(t[:1])+t[1:])
+	}
+	i.log.Line(fmt.Sprintf("%s\tName: %s\tState: Subscribed\tTypes: [%s]\n", strings.ToUpper(api), name, strings.Join(titles, ", ")))
+}
+
 func (in *invocation) logStart() {
-	if in.u.Log.JSON {
+	if in.records() {
 		in.recordStart()
+	}
+	if in.u.Log.JSON {
 		return
 	}
 	in.log.Line("START RequestId: " + in.c.RequestID + " Version: " + in.u.Version + "\n")
 }
 
+// logRuntimeDone writes that the runtime is done. Where there are extensions, that
+// is before the end.
+func (in *invocation) logRuntimeDone() {
+	if in.records() && !in.told {
+		in.recordRuntimeDone()
+	}
+	in.told = true
+}
+
 // logEnd writes what is to be said after the code's last line.
 func (in *invocation) logEnd() {
-	if in.u.Log.JSON {
+	in.logRuntimeDone()
+	if in.records() {
 		in.recordEnd()
+	}
+	if in.u.Log.JSON {
 		return
 	}
 	id := in.c.RequestID

@@ -75,6 +75,10 @@ type Outcome struct {
 	Failure *Failure // nil for success
 	Tail    []byte   // the log's end, when Call asked for it
 	Report  Report
+
+	// Late, unless nil, brings the Report, once: extensions are still at work, and
+	// Report is not known. A Call that asks for the Tail waits for them.
+	Late <-chan Report
 }
 
 // A Failure is what the code, or the platform in its name, says went wrong.

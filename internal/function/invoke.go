@@ -41,7 +41,8 @@ type Result struct {
 	Type    string // of the failure: "Sandbox.Timedout"
 }
 
-// Invoke runs a function once and meters it before it answers.
+// Invoke runs a function once and meters it before it answers; or after, while
+// extensions are at work that the answer does not wait for.
 func (r *Registry) Invoke(ctx context.Context, ref Ref, in Invocation) (Result, error) {
 	if !r.calls.enter() {
 		return Result{}, ErrClosed
@@ -76,7 +77,9 @@ func (r *Registry) Invoke(ctx context.Context, ref Ref, in Invocation) (Result, 
 	if err != nil {
 		return Result{}, engineError(err)
 	}
-	if err := r.charge(u, out.Report); err != nil {
+	if out.Late != nil {
+		r.chargeLater(u, out.Late)
+	} else if err := r.charge(u, out.Report); err != nil {
 		return Result{}, err
 	}
 	res := Result{Version: u.Version, Tail: out.Tail}
@@ -130,6 +133,16 @@ func (r *Registry) charge(u *engine.Unit, rep engine.Report) error {
 		return fmt.Errorf("meter %s: %w", u.ARN, err)
 	}
 	return nil
+}
+
+// chargeLater meters an invocation whose extensions are still at work, when they
+// are done. Close waits for that.
+func (r *Registry) chargeLater(u *engine.Unit, report <-chan engine.Report) {
+	r.calls.under.Go(func() {
+		if err := r.charge(u, <-report); err != nil {
+			r.log.Error("meter an invocation after its answer", "function", u.Function, "error", err)
+		}
+	})
 }
 
 // engineError is the engine's refusal in this room's words.

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 )
 
 const (
@@ -24,18 +23,19 @@ const (
 type Stream struct {
 	sink        Sink
 	group, name string
-	joined      bool // see Joined
 	hub         *Hub // nil without one
 
 	putting sync.Mutex // held while the sink is called, before mu: keeps batches in order
 
-	mu      sync.Mutex // guards what follows
-	partial []byte     // output after the last newline
-	events  []Event    // not yet with the sink
-	size    int        // of events
-	tail    tail
-	timer   *time.Timer // runs while events wait; nil before the first
-	closed  bool
+	mu     sync.Mutex // guards what follows
+	code   source     // the function's own output
+	others []*Source
+	tap    Tap     // nil for none
+	events []Event // not yet with the sink
+	size   int     // of events
+	tail   tail
+	timer  *time.Timer // runs while events wait; nil before the first
+	closed bool
 }
 
 // Open makes the Stream called name in group.
@@ -48,7 +48,7 @@ func Open(sink Sink, group, name string) *Stream {
 // break within an event. In what leaves s these are line breaks again. It is
 // called before the first Write.
 func (s *Stream) Joined() *Stream {
-	s.joined = true
+	s.code.joined = true
 	return s
 }
 
@@ -56,17 +56,20 @@ func (s *Stream) Joined() *Stream {
 func (s *Stream) Name() string { return s.name }
 
 // Write takes what the code wrote. It never fails.
-func (s *Stream) Write(p []byte) (int, error) {
+func (s *Stream) Write(p []byte) (int, error) { return s.take(&s.code, p) }
+
+// take takes what a source wrote.
+func (s *Stream) take(from *source, p []byte) (int, error) {
 	s.mu.Lock()
 	n := len(p)
 	for len(p) > 0 {
 		i := bytes.IndexByte(p, '\n')
 		if i < 0 {
-			s.partial = append(s.partial, p...)
-			s.splitLong()
+			from.partial = append(from.partial, p...)
+			s.splitLong(from)
 			break
 		}
-		s.line(p[:i+1])
+		s.line(from, p[:i+1])
 		p = p[i+1:]
 	}
 	full := s.full()
@@ -82,7 +85,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 func (s *Stream) Line(message string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.breakLine()
+	s.breakLine(&s.code)
 	s.add(message)
 }
 
@@ -90,7 +93,7 @@ func (s *Stream) Line(message string) {
 func (s *Stream) Begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.breakLine()
+	s.breakLine(&s.code)
 	s.tail.reset()
 }
 
@@ -98,7 +101,7 @@ func (s *Stream) Begin() {
 func (s *Stream) Break() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.breakLine()
+	s.breakLine(&s.code)
 }
 
 // Tail is the end of the log since Begin.
@@ -137,7 +140,10 @@ func (s *Stream) settled() {
 // Close hands over what is left. Later writes reach the sink at once.
 func (s *Stream) Close() {
 	s.mu.Lock()
-	s.breakLine()
+	s.breakLine(&s.code)
+	for _, o := range s.others {
+		s.breakLine(&o.source)
+	}
 	s.closed = true
 	if s.timer != nil {
 		s.timer.Stop()
@@ -146,53 +152,8 @@ func (s *Stream) Close() {
 	s.Flush()
 }
 
-// line adds one line of output, the unfinished part before it included.
-func (s *Stream) line(p []byte) {
-	if len(s.partial) == 0 && len(p) <= maxLine {
-		s.add(string(p))
-		return
-	}
-	s.partial = append(s.partial, p...)
-	s.splitLong()
-	s.take(len(s.partial))
-}
-
-// splitLong cuts events off an unfinished line that is too long for one,
-// between runes.
-func (s *Stream) splitLong() {
-	for len(s.partial) > maxLine {
-		n := maxLine
-		for n > maxLine-utf8.UTFMax && !utf8.RuneStart(s.partial[n]) {
-			n--
-		}
-		s.take(n)
-	}
-}
-
-func (s *Stream) breakLine() {
-	if len(s.partial) > 0 {
-		s.partial = append(s.partial, '\n')
-		s.take(len(s.partial))
-	}
-}
-
-// take makes an event of the first n unfinished bytes.
-func (s *Stream) take(n int) {
-	if n == 0 {
-		return
-	}
-	s.add(string(s.partial[:n]))
-	s.partial = s.partial[:copy(s.partial, s.partial[n:])]
-	if cap(s.partial) > 64<<10 && len(s.partial) == 0 {
-		s.partial = nil // one long line should not be kept for good
-	}
-}
-
 // add makes an event of message, and sees that it gets to the sink in time.
 func (s *Stream) add(message string) {
-	if s.joined {
-		message = unjoin(message)
-	}
 	message = strings.ToValidUTF8(message, "\uFFFD") // as CloudWatch Logs wants
 	s.tail.write(message)
 	s.events = append(s.events, Event{time.Now(), message})
@@ -208,16 +169,6 @@ func (s *Stream) add(message string) {
 		s.timer.Reset(delay)
 	}
 	s.hub.waits(s)
-}
-
-// unjoin turns carriage returns into line breaks, but for the one that is half
-// of the line break at the end.
-func unjoin(message string) string {
-	body := strings.TrimSuffix(message, "\r\n")
-	if !strings.Contains(body, "\r") {
-		return message
-	}
-	return strings.ReplaceAll(body, "\r", "\n") + message[len(body):]
 }
 
 func (s *Stream) full() bool { return len(s.events) >= maxEvents || s.size >= maxBytes }
