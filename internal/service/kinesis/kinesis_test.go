@@ -2,8 +2,10 @@ package kinesis
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -175,4 +177,18 @@ func TestSource(t *testing.T) {
 	if string(p.Records[0].Event) != want {
 		t.Errorf("event\n%s, want\n%s", p.Records[0].Event, want)
 	}
+}
+
+// decoded is the number in a record's data.
+func decoded(t *testing.T, data string) int {
+	t.Helper()
+	b, err := base64.StdEncoding.DecodeString(data)
+	if err != nil {
+		t.Error(err)
+	}
+	n, err := strconv.Atoi(string(b))
+	if err != nil {
+		t.Error(err)
+	}
+	return n
 }

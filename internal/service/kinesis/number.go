@@ -138,3 +138,12 @@ func parseNumber(s string) (n number, ok bool) {
 	}
 	return n, b[0] == 2 && low&0xf == version && n.seq >= 0 && n.shard >= 0 && n.shard <= math.MaxInt32
 }
+
+// middle is where the upper half of the range from low to high begins.
+func middle(low, high hashKey) hashKey {
+	lo, borrow := bits.Sub64(high.lo, low.lo, 0)
+	hi, _ := bits.Sub64(high.hi, low.hi, borrow)
+	half := hashKey{hi >> 1, lo>>1 | hi<<63}
+	lo, c := bits.Add64(low.lo, half.lo, 0)
+	return hashKey{low.hi + half.hi + c, lo}.plus(1)
+}

@@ -1,0 +1,54 @@
+package kinesis
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+)
+
+// BenchmarkPutRecords is 500 records of 1 KB in a request, on disk before each
+// answer, by several callers; without HTTP.
+func BenchmarkPutRecords(b *testing.B) {
+	for _, callers := range []int{1, 4, 16} {
+		b.Run(fmt.Sprint(callers), func(b *testing.B) {
+			w := newWorld(b)
+			st := w.make("s", 10)
+			w.free(st)
+			data := bytes.Repeat([]byte("x"), 1024)
+			in := &PutRecordsInput{StreamName: &st.name}
+			for i := range 500 {
+				in.Records = append(in.Records, &PutRecordsRequestEntry{PartitionKey: new(fmt.Sprint(i)), Data: data})
+			}
+			b.SetBytes(500 * 1024)
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for range callers {
+				wg.Go(func() {
+					for range b.N / callers {
+						if _, err := w.api.putRecords(context.Background(), in); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(b.N/callers*callers*500)/b.Elapsed().Seconds(), "records/s")
+		})
+	}
+}
+
+// free lifts the limits of a stream's shards.
+func (w *world) free(st *stream) {
+	w.t.Helper()
+	err := w.alone(func(context.Context) error {
+		for _, sh := range st.layout().open {
+			sh.writes = newMeter(1e12, 1e12)
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
