@@ -1,10 +1,7 @@
 package function
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -35,17 +32,11 @@ type uploads struct {
 }
 
 // inspect checks an uploaded archive before anything is kept of it.
-func inspect(zip []byte) (unzipped int64, err error) {
-	if len(zip) == 0 {
-		return 0, refuse(ErrInvalid, "Uploaded file must be a non-empty zip")
-	}
-	if len(zip) > MaxZipped {
-		return 0, refuse(ErrTooLarge, "Zipped size must be smaller than %d bytes", MaxZipped)
-	}
-	info, err := code.Inspect(bytes.NewReader(zip), int64(len(zip)))
+func (a *archive) inspect() (unzipped int64, err error) {
+	info, err := code.Inspect(a, a.size)
 	switch {
 	case errors.Is(err, code.ErrTooLarge) || err == nil && info.Unzipped > MaxUnzipped:
-		return 0, refuse(ErrInvalid, "Unzipped size must be smaller than %d bytes", int64(MaxUnzipped))
+		return 0, errUnzipped()
 	case errors.Is(err, code.ErrUnsafe):
 		return 0, refuse(ErrInvalid, "Could not unzip uploaded file. Please check your file, then try to upload again. (%v)", err)
 	case err != nil:
@@ -54,10 +45,15 @@ func inspect(zip []byte) (unzipped int64, err error) {
 	return info.Unzipped, nil
 }
 
-// upload keeps zip as a blob and runs commit, which must make something refer
-// to it. A blob whose commit fails is collected.
-func (r *Registry) upload(ctx context.Context, zip []byte, commit func(Code) error) error {
-	unzipped, err := inspect(zip)
+// upload keeps an archive, sent or in a bucket, as a blob and runs commit, which
+// must make something refer to it. A blob whose commit fails is collected.
+func (r *Registry) upload(ctx context.Context, zip []byte, o *Object, commit func(Code) error) error {
+	a, err := r.archive(ctx, zip, o)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	unzipped, err := a.inspect()
 	if err != nil {
 		return err
 	}
@@ -65,7 +61,7 @@ func (r *Registry) upload(ctx context.Context, zip []byte, commit func(Code) err
 	err = func() error {
 		r.uploads.mu.RLock()
 		defer r.uploads.mu.RUnlock()
-		ref, err := r.blobs.Put(ctx, bytes.NewReader(zip))
+		ref, err := r.blobs.Put(ctx, a.reader())
 		if err != nil {
 			return fmt.Errorf("keep code: %w", err)
 		}
@@ -244,10 +240,4 @@ func (r *Registry) prepare(ctx context.Context, s Settings) (task, opt string, e
 		return "", "", fmt.Errorf("merge layers: %w", err)
 	}
 	return task, opt, nil
-}
-
-// codeOf is what an archive is known by.
-func codeOf(zip []byte) Code {
-	sum := sha256.Sum256(zip)
-	return Code{SHA256: hex.EncodeToString(sum[:]), Size: int64(len(zip))}
 }

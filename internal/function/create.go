@@ -15,7 +15,8 @@ const creating = "The function is being created."
 type New struct {
 	Name    string // as the caller gave it: a name or an ARN
 	Arch    *string
-	Zip     []byte // nil when no archive came
+	Zip     []byte  // nil when no archive came
+	Object  *Object // nil when the archive is not in a bucket
 	Edit    Edit
 	Tags    map[string]string
 	Publish bool
@@ -29,7 +30,7 @@ func (r *Registry) Create(ctx context.Context, n New) (*Version, error) {
 		return nil, err
 	}
 	var shown *Version
-	err = r.upload(ctx, n.Zip, func(c Code) error {
+	err = r.upload(ctx, n.Zip, n.Object, func(c Code) error {
 		s.Code = c
 		if err := checkUnzipped(s); err != nil {
 			return err
@@ -74,8 +75,8 @@ func (r *Registry) checkNew(ctx context.Context, n New) (name string, s Settings
 	if err := checkTags(n.Tags); err != nil {
 		return "", s, err
 	}
-	if n.Zip == nil {
-		return "", s, refuse(ErrInvalid, "Please provide a source for function code.")
+	if err := source(n.Zip, n.Object, "function code"); err != nil {
+		return "", s, err
 	}
 	return ref.Name, s, r.absent(ctx, ref.Name)
 }

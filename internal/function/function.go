@@ -55,6 +55,7 @@ type Config struct {
 	Engine   Engine
 	Meter    *meter.Meter
 	Identity *identity.Book
+	Objects  Objects // nil: code must be sent along
 	Account  string
 	Region   string
 
@@ -74,6 +75,7 @@ type Registry struct {
 	engine  Engine
 	meter   *meter.Meter
 	book    *identity.Book
+	objects Objects
 	account string
 	region  string
 
@@ -112,7 +114,7 @@ func Open(ctx context.Context, c Config) (*Registry, error) {
 		c.Log = slog.Default()
 	}
 	r := &Registry{
-		db: c.DB, blobs: c.Blobs, code: c.Code, engine: c.Engine, meter: c.Meter, book: c.Identity,
+		db: c.DB, blobs: c.Blobs, code: c.Code, engine: c.Engine, meter: c.Meter, book: c.Identity, objects: c.Objects,
 		account: c.Account, region: c.Region, limit: c.Concurrency, now: c.Now, log: c.Log,
 		layers: layerTable{c.DB, c.Account, c.Region}, jobs: make(chan job, 256), provisioned: map[string]map[string]standing{},
 	}

@@ -31,7 +31,8 @@ type NewLayer struct {
 	Description     string
 	License         *string
 	Runtimes, Archs []string
-	Zip             []byte // nil when no archive came
+	Zip             []byte  // nil when no archive came
+	Object          *Object // nil when the archive is not in a bucket
 }
 
 // A LayerFilter picks layer versions; "" picks all.
@@ -188,13 +189,13 @@ func (r *Registry) PublishLayer(ctx context.Context, n NewLayer) (*LayerVersion,
 	if err := checkCompatible(n.Runtimes); err != nil {
 		return nil, err
 	}
-	if n.Zip == nil {
-		return nil, refuse(ErrInvalid, "Please provide a source for layer content.")
+	if err := source(n.Zip, n.Object, "layer content"); err != nil {
+		return nil, err
 	}
 	v := &LayerVersion{
 		Name: name, Description: n.Description, License: n.License, Runtimes: n.Runtimes, Archs: n.Archs, Created: r.now(),
 	}
-	err = r.upload(ctx, n.Zip, func(c Code) error {
+	err = r.upload(ctx, n.Zip, n.Object, func(c Code) error {
 		v.Code = c
 		return r.db.Update(ctx, func(tx store.Tx) error { return r.insertLayer(tx, v) })
 	})

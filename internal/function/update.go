@@ -91,9 +91,9 @@ func (r *Registry) Configure(ctx context.Context, name string, e Edit, revision 
 // A CodeEdit is a change of a function's code.
 type CodeEdit struct {
 	Arch     *string
-	Zip      []byte // nil when no archive came
-	Image    bool   // an image was named instead
-	S3       bool   // an object was named instead
+	Zip      []byte  // nil when no archive came
+	Object   *Object // nil when the archive is not in a bucket
+	Image    bool    // an image was named instead
 	Revision *string
 	Publish  bool
 	DryRun   bool
@@ -109,19 +109,17 @@ func (r *Registry) UpdateCode(ctx context.Context, name string, e CodeEdit) (*Ve
 	if _, err := r.Get(ctx, Ref{Name: ref.Name}); err != nil {
 		return nil, err
 	}
-	switch {
-	case e.Image:
+	if e.Image {
 		return nil, refuse(ErrInvalid, "Please don't provide ImageUri when updating a function with packageType Zip.")
-	case e.S3:
-		return nil, refuse(ErrInvalid, "Mayfly does not support code from S3 yet. Send it as ZipFile.")
-	case e.Zip == nil:
-		return nil, refuse(ErrInvalid, "Please provide a source for function code.")
+	}
+	if err := source(e.Zip, e.Object, "function code"); err != nil {
+		return nil, err
 	}
 	if e.DryRun {
 		return r.tryCode(ctx, ref.Name, e)
 	}
 	var shown, before *Version
-	err = r.upload(ctx, e.Zip, func(code Code) error {
+	err = r.upload(ctx, e.Zip, e.Object, func(code Code) error {
 		return r.change(ctx, ref.Name, errNoFunction(r.ARN(ref.Name, "")), func(c *change) error {
 			v, err := r.recode(c, e, code)
 			if err != nil {
@@ -179,12 +177,10 @@ func (r *Registry) recode(c *change, e CodeEdit, code Code) (*Version, error) {
 
 // tryCode answers what UpdateCode would, and keeps nothing of it.
 func (r *Registry) tryCode(ctx context.Context, name string, e CodeEdit) (*Version, error) {
-	unzipped, err := inspect(e.Zip)
+	code, err := r.look(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	code := codeOf(e.Zip)
-	code.Unzipped = unzipped
 	var v *Version
 	err = r.change(ctx, name, errNoFunction(r.ARN(name, "")), func(c *change) (err error) {
 		was, err := c.latest()
@@ -202,4 +198,20 @@ func (r *Registry) tryCode(ctx context.Context, name string, e CodeEdit) (*Versi
 		return nil, err
 	}
 	return v, nil
+}
+
+// look inspects the code of an edit.
+func (r *Registry) look(ctx context.Context, e CodeEdit) (c Code, err error) {
+	a, err := r.archive(ctx, e.Zip, e.Object)
+	if err != nil {
+		return c, err
+	}
+	defer a.close()
+	unzipped, err := a.inspect()
+	if err != nil {
+		return c, err
+	}
+	c, err = a.code()
+	c.Unzipped = unzipped
+	return c, err
 }

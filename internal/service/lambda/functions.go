@@ -27,7 +27,7 @@ func (s *service) createFunction(ctx context.Context, in *CreateFunctionRequest)
 	}
 	v, err := s.fs.Create(ctx, function.New{
 		Name: text(in.FunctionName), Arch: first(in.Architectures), Zip: in.Code.ZipFile,
-		Edit: createEdit(in), Tags: in.Tags, Publish: in.Publish != nil && *in.Publish,
+		Object: object(in.Code.S3Bucket, in.Code.S3Key, in.Code.S3ObjectVersion), Edit: createEdit(in), Tags: in.Tags, Publish: in.Publish != nil && *in.Publish,
 	})
 	if err != nil {
 		return nil, err
@@ -42,7 +42,6 @@ func createUnsupported(in *CreateFunctionRequest) error {
 		what, instead string
 	}{
 		{in.Code.ImageUri != nil || in.PackageType != nil && *in.PackageType == "Image", "container images", "Use the package type Zip."},
-		{in.Code.S3Bucket != nil || in.Code.S3Key != nil, "code from S3", "Send it as ZipFile."},
 		{in.CodeSigningConfigArn != nil, "code signing", ""},
 		{in.CapacityProviderConfig != nil || in.AcceleratorConfig != nil || in.PublishTo != nil, "capacity providers", ""},
 		{in.DurableConfig != nil, "durable functions", ""},
@@ -64,6 +63,14 @@ func createEdit(in *CreateFunctionRequest) function.Edit {
 		Tracing: tracing(in.TracingConfig), SnapStart: applyOn(in.SnapStart), Log: logEdit(in.LoggingConfig),
 		Layers: layers(in.Layers), VPC: vpc(in.VpcConfig), FileSystems: len(in.FileSystemConfigs), Image: in.ImageConfig != nil,
 	}
+}
+
+// object is an archive in a bucket; nil when none was named.
+func object(bucket, key, version *string) *function.Object {
+	if bucket == nil && key == nil && version == nil {
+		return nil
+	}
+	return &function.Object{Bucket: text(bucket), Key: text(key), Version: text(version)}
 }
 
 func first(l []string) *string {
@@ -199,7 +206,7 @@ func (s *service) updateFunctionCode(ctx context.Context, in *UpdateFunctionCode
 		return nil, unsupported("capacity providers")
 	}
 	e := function.CodeEdit{Arch: first(in.Architectures), Zip: in.ZipFile, Revision: in.RevisionId, Publish: yes(in.Publish), DryRun: yes(in.DryRun)}
-	e.Image, e.S3 = in.ImageUri != nil, in.S3Bucket != nil || in.S3Key != nil
+	e.Image, e.Object = in.ImageUri != nil, object(in.S3Bucket, in.S3Key, in.S3ObjectVersion)
 	v, err := s.fs.UpdateCode(ctx, text(in.FunctionName), e)
 	if err != nil {
 		return nil, err

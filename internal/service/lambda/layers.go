@@ -23,12 +23,10 @@ func (s *service) layerOps() []wire.Op {
 
 // https://docs.aws.amazon.com/lambda/latest/api/API_PublishLayerVersion.html
 func (s *service) publishLayerVersion(ctx context.Context, in *PublishLayerVersionRequest) (*PublishLayerVersionResponse, error) {
-	if in.Content.S3Bucket != nil || in.Content.S3Key != nil {
-		return nil, unsupported("layers from S3: send the archive as ZipFile")
-	}
 	v, err := s.fs.PublishLayer(ctx, function.NewLayer{
 		Name: text(in.LayerName), Description: text(in.Description), License: in.LicenseInfo,
 		Runtimes: in.CompatibleRuntimes, Archs: in.CompatibleArchitectures, Zip: in.Content.ZipFile,
+		Object: object(in.Content.S3Bucket, in.Content.S3Key, in.Content.S3ObjectVersion),
 	})
 	if err != nil {
 		return nil, err
