@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/event/source"
+	"github.com/mayfly-faas/mayfly/internal/event/source/sourcetest"
+	"github.com/mayfly-faas/mayfly/internal/event/target"
 	"github.com/mayfly-faas/mayfly/internal/function"
 	"github.com/mayfly-faas/mayfly/internal/store"
 )
@@ -142,13 +144,18 @@ type fakes struct {
 }
 
 func (f *fakes) Invoke(_ context.Context, _ function.Ref, in function.Invocation) (function.Result, error) {
-	var event struct{ Records []struct{ Body string } }
+	var event struct {
+		Records []struct {
+			Body    string
+			Kinesis struct{ Data []byte }
+		}
+	}
 	if err := json.Unmarshal(in.Payload, &event); err != nil {
 		return function.Result{}, err
 	}
 	var bodies []string
 	for _, r := range event.Records {
-		bodies = append(bodies, r.Body)
+		bodies = append(bodies, r.Body+string(r.Kinesis.Data))
 	}
 	f.mu.Lock()
 	n, script := len(f.batches), f.script
@@ -188,16 +195,17 @@ func (f *fakes) ARN(name, qualifier string) string {
 type rig struct {
 	*testing.T
 	*Manager
-	dir  string
-	db   store.DB
-	line *line
-	fs   *fakes
+	dir    string
+	db     store.DB
+	line   *line
+	stream *sourcetest.Stream
+	fs     *fakes
 }
 
 func simulate(t *testing.T, test func(r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{T: t, dir: t.TempDir(), line: newLine(), fs: &fakes{}}
+		r := &rig{T: t, dir: t.TempDir(), line: newLine(), stream: sourcetest.New(streamARN, 1), fs: &fakes{}}
 		r.start()
 		test(r)
 		r.stop()
@@ -211,6 +219,7 @@ func (r *rig) start() {
 	r.must(err)
 	r.Manager, err = Open(r.Context(), Config{
 		DB: r.db, Functions: r.fs, Sources: map[string]source.Source{"sqs": r.line}, Account: "000000000000", Region: "us-east-1",
+		Streams: map[string]source.Stream{"kinesis": r.stream}, Router: &target.Router{},
 	})
 	r.must(err)
 }
@@ -529,7 +538,7 @@ func TestWhatIsRefused(t *testing.T) {
 		fail("Invalid filter pattern definition.", queue, Edit{Filters: &[]string{`{"body":5}`}})
 		fail("Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10", queue, Edit{BatchSize: new(int32(11))})
 		fail("Unrecognized event source.", "arn:aws:s3:::bucket", Edit{})
-		fail("Mayfly does not support event source mappings of kinesis yet.", "arn:aws:kinesis:us-east-1:000000000000:stream/s", Edit{})
+		fail("Mayfly does not support event source mappings of mq yet.", "arn:aws:mq:us-east-1:000000000000:broker:b:1", Edit{})
 		r.fs.with(func() { r.fs.timeout = time.Minute })
 		fail("Queue visibility timeout: 30 seconds is less than Function timeout: 60 seconds", queue, Edit{})
 		r.fs.with(func() { r.fs.timeout = 0 })
