@@ -67,17 +67,23 @@ func invoke(t testing.TB, c *lambda.Client, name, payload string) string {
 // bootstrap builds the Go program in e2e/functions/NAME as a custom runtime.
 func bootstrap(t testing.TB, name string) []byte {
 	t.Helper()
+	b, err := os.ReadFile(compiled(t, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return zipped(t, map[string]string{"+bootstrap": string(b)})
+}
+
+// compiled builds a program of e2e/functions, and returns its file.
+func compiled(t testing.TB, name string) string {
+	t.Helper()
 	out := filepath.Join(t.TempDir(), "bootstrap")
 	c := exec.Command("go", "build", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", out, "./functions/"+name)
 	c.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", name, err, text)
 	}
-	b, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return zipped(t, map[string]string{"+bootstrap": string(b)})
+	return out
 }
 
 func TestGoSDK(t *testing.T) {
