@@ -3,11 +3,34 @@ package sns
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 
+	"github.com/mayfly-faas/mayfly/internal/arn"
 	"github.com/mayfly-faas/mayfly/internal/awserr"
+	"github.com/mayfly-faas/mayfly/internal/event/target"
 	"github.com/mayfly-faas/mayfly/internal/store"
 )
+
+// Policy answers the policy of a topic, and target.ErrNotFound when there is no
+// such topic.
+func (b *Book) Policy(ctx context.Context, to arn.ARN) (string, error) {
+	name, err := b.nameOf(to.String(), "TopicArn")
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", target.ErrNotFound, err)
+	}
+	t, err := store.Read(ctx, b.DB, func(tx store.Tx) (*topic, error) { return findTopic(tx, name) })
+	switch e := (*awserr.Error)(nil); {
+	case errors.As(err, &e):
+		return "", fmt.Errorf("%w: %w", target.ErrNotFound, err)
+	case err != nil:
+		return "", err
+	case t.attributes["Policy"] == "":
+		return b.defaultPolicy(to.String()), nil
+	}
+	return t.attributes["Policy"], nil
+}
 
 // actions are what others may be allowed to do with a topic.
 //

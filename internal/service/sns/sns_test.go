@@ -221,6 +221,14 @@ func TestTagsAndPermissions(t *testing.T) {
 		l.do("GetTopicAttributes", map[string]any{"TopicArn": topicA}, &got)
 		return got.Attributes["Policy"]
 	}
+	own := arn.ARN{Service: "sns", Region: "us-east-1", Account: "000000000000", Resource: "a"}
+	if p, err := l.book.Policy(t.Context(), own); err != nil || p != policyOf() {
+		t.Errorf("policy %s, %v", p, err)
+	}
+	own.Resource = "nope"
+	if _, err := l.book.Policy(t.Context(), own); !errors.Is(err, target.ErrNotFound) {
+		t.Errorf("no topic: %v", err)
+	}
 	if p := policyOf(); !strings.Contains(p, `"Sid":"L"`) || !strings.Contains(p, "123456789012") || !strings.Contains(p, "__default_statement_ID") {
 		t.Errorf("policy %s", p)
 	}

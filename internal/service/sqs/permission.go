@@ -3,11 +3,24 @@ package sqs
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/mayfly-faas/mayfly/internal/arn"
+	"github.com/mayfly-faas/mayfly/internal/event/target"
 	"github.com/mayfly-faas/mayfly/internal/wire"
 )
+
+// Policy answers the policy of a queue, "" when it has none, and
+// target.ErrNotFound when there is no such queue.
+func (b *Book) Policy(_ context.Context, to arn.ARN) (string, error) {
+	q := b.byARN(to.String())
+	if q == nil {
+		return "", fmt.Errorf("%w: %s", target.ErrNotFound, to)
+	}
+	return q.set.Load().attributes["Policy"], nil
+}
 
 // A document is a queue's policy, of which the statements that AddPermission
 // did not make stay as they are.

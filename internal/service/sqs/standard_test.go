@@ -511,3 +511,24 @@ func TestStorm(t *testing.T) {
 	w.want(q, 0, 0, 0)
 	w.noRows("sqs_message")
 }
+
+func TestPolicyForOthers(t *testing.T) {
+	w := newWorld(t)
+	const policy = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}]}`
+	w.create("plain")
+	w.create("open", "Policy", policy)
+	for name, want := range map[string]string{"plain": "", "open": policy} {
+		got, err := w.Policy(t.Context(), arn.ARN{Service: "sqs", Region: "us-east-1", Account: testAccount, Resource: name})
+		if err != nil || got != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	for _, to := range []arn.ARN{
+		{Service: "sqs", Region: "us-east-1", Account: testAccount, Resource: "nope"},
+		{Service: "sqs", Region: "eu-west-1", Account: testAccount, Resource: "plain"},
+	} {
+		if _, err := w.Policy(t.Context(), to); !errors.Is(err, target.ErrNotFound) {
+			t.Errorf("%s: %v", to, err)
+		}
+	}
+}
