@@ -199,12 +199,27 @@ func (p cborRPC) answer(a Answer, s *wire.Shape, v reflect.Value, _ wire.Model) 
 	if err != nil {
 		return err
 	}
-	for k, e := range tree {
-		if at, ok := e.(time.Time); ok && p.target {
-			tree[k] = time.UnixMilli(at.Unix())
-		}
+	if p.target {
+		fromMillis(tree)
 	}
 	return s.Bind(tree, v)
+}
+
+// fromMillis corrects times that were read as seconds.
+func fromMillis(tree any) any {
+	switch t := tree.(type) {
+	case map[string]any:
+		for k, e := range t {
+			t[k] = fromMillis(e)
+		}
+	case []any:
+		for i, e := range t {
+			t[i] = fromMillis(e)
+		}
+	case time.Time:
+		return time.UnixMilli(t.Unix())
+	}
+	return tree
 }
 
 func (cborRPC) fault(a Answer) (code, text string) {
