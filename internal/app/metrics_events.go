@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/mayfly-faas/mayfly/internal/event/async"
+	"github.com/mayfly-faas/mayfly/internal/event/stream"
 )
 
 // eventMetrics reads the counts of what carries events when asked.
@@ -15,6 +16,9 @@ func (m eventMetrics) Collect(ch chan<- prometheus.Metric) {
 	e := &m.app.events
 	for _, s := range e.async.Stats() {
 		collectAsync(ch, s)
+	}
+	for _, s := range e.mappings.Streams() {
+		collectStream(ch, s)
 	}
 	count := func(name, help string, v int64) {
 		ch <- prometheus.MustNewConstMetric(desc(name, help), prometheus.CounterValue, float64(v))
@@ -35,4 +39,22 @@ func collectAsync(ch chan<- prometheus.Metric, s async.Stats) {
 	send("events_unsent_total", "Records that could not be sent to a destination or a dead-letter queue.", prometheus.CounterValue, float64(s.Unsent))
 	send("events_waiting", "Asynchronous events that wait or run now.", prometheus.GaugeValue, float64(s.Depth))
 	send("events_oldest_seconds", "Age of the oldest asynchronous event in memory.", prometheus.GaugeValue, s.Oldest.Seconds())
+}
+
+// collectStream tells of the records of one mapping of a stream.
+//
+// https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html#event-source-mapping-metrics
+func collectStream(ch chan<- prometheus.Metric, s stream.Stat) {
+	send := func(name, help string, kind prometheus.ValueType, v float64) {
+		d := prometheus.NewDesc("mayfly_mapping_"+name, help, []string{"mapping", "function"}, nil)
+		ch <- prometheus.MustNewConstMetric(d, kind, v, s.Mapping, s.Function)
+	}
+	count := func(name, help string, v int64) { send(name, help, prometheus.CounterValue, float64(v)) }
+	count("polled_total", "Records that were read from a stream.", s.Polled)
+	count("filtered_total", "Records that the filters of a mapping stopped.", s.FilteredOut)
+	count("invoked_total", "Records that a function was invoked for, each time.", s.Invoked)
+	count("failures_total", "Invocations for records of a stream that failed.", s.Failures)
+	count("dropped_total", "Records of a stream that were given up.", s.Dropped)
+	count("delivered_total", "Records that were given up and told to a destination.", s.Delivered)
+	send("iterator_age_seconds", "Age of the last record of the newest batch when the function got it.", prometheus.GaugeValue, s.IteratorAge.Seconds())
 }

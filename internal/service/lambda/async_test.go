@@ -13,6 +13,7 @@ import (
 	"github.com/mayfly-faas/mayfly/internal/event/async"
 	"github.com/mayfly-faas/mayfly/internal/event/mapping"
 	"github.com/mayfly-faas/mayfly/internal/event/source"
+	"github.com/mayfly-faas/mayfly/internal/event/source/sourcetest"
 	"github.com/mayfly-faas/mayfly/internal/event/target"
 	"github.com/mayfly-faas/mayfly/internal/store"
 )
@@ -68,12 +69,14 @@ func (w *world) openEvents() (*async.Queue, *mapping.Manager) {
 	w.must(err)
 	w.events = &outlet{db: db, sent: make(chan target.Delivery, 100)}
 	w.line = &line{records: make(chan source.Record, 100), failed: make(chan string, 100), settled: make(chan string, 100)}
+	w.stream = sourcetest.New(streamARN, 1)
 	var router target.Router
 	router.Register("sqs", w.events)
 	queue, err := async.Open(w.Context(), async.Config{DB: db, Functions: w.fs, Router: &router, Region: "us-east-1"})
 	w.must(err)
 	mappings, err := mapping.Open(w.Context(), mapping.Config{
 		DB: db, Functions: w.fs, Sources: map[string]source.Source{"sqs": w.line}, Account: account, Region: "us-east-1",
+		Streams: map[string]source.Stream{"kinesis": w.stream}, Router: &router,
 	})
 	w.must(err)
 	return queue, mappings

@@ -17,6 +17,7 @@ import (
 
 	"github.com/mayfly-faas/mayfly/internal/engine"
 	"github.com/mayfly-faas/mayfly/internal/engine/code"
+	"github.com/mayfly-faas/mayfly/internal/event/source/sourcetest"
 	"github.com/mayfly-faas/mayfly/internal/function"
 	"github.com/mayfly-faas/mayfly/internal/identity"
 	"github.com/mayfly-faas/mayfly/internal/meter"
@@ -81,6 +82,7 @@ type world struct {
 	url    string
 
 	line   *line // the only source
+	stream *sourcetest.Stream
 	events *outlet
 }
 
