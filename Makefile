@@ -60,7 +60,7 @@ fuzz: ## Run every fuzz test for FUZZTIME (10s)
 	    echo "$$p $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
 .PHONY: bench
-bench: build test-tools ## Measure beside rivals, in one run (BENCH_FLAGS="-quick -run cold,warm"); figures into bench/out
+bench: build test-tools ## Measure beside rivals, in one run (BENCH_FLAGS="-quick -run cold,warm -langs go"); figures into bench/out
 	$(GO) run ./bench -mayfly bin/mayfly $(BENCH_FLAGS)
 
 .PHONY: bench-docs

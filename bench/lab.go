@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -65,6 +66,13 @@ func newLab(o options) (*lab, error) {
 	if l.langs, err = l.languages(); err != nil {
 		l.close()
 		return nil, err
+	}
+	if o.langs != "" {
+		l.langs = slices.DeleteFunc(l.langs, func(g *language) bool { return !slices.Contains(strings.Split(o.langs, ","), g.name) })
+	}
+	if len(l.langs) == 0 {
+		l.close()
+		return nil, fmt.Errorf("none of the languages %q can be run here", o.langs)
 	}
 	l.report.Machine = l.machine(o.serve)
 	if o.quick {

@@ -27,6 +27,7 @@ func main() {
 	flag.StringVar(&o.bin, "mayfly", "bin/mayfly", "the program to measure")
 	flag.StringVar(&o.serve, "serve", "", "further flags for its server, separated by blanks")
 	flag.StringVar(&o.run, "run", "", "scenarios, separated by commas: "+names()+" (default all)")
+	flag.StringVar(&o.langs, "langs", "", "languages, separated by commas: python,node,go (default all)")
 	flag.BoolVar(&o.quick, "quick", false, "fewer and shorter measurements: to see that it works")
 	flag.StringVar(&o.json, "json", "bench/out/bench.json", "where the figures go")
 	render := flag.String("render", "", "print the page of docs that a file of figures makes, and measure nothing")
@@ -43,8 +44,8 @@ func main() {
 }
 
 type options struct {
-	bin, serve, run, json string
-	quick                 bool
+	bin, serve, run, langs, json string
+	quick                        bool
 }
 
 // measure is the whole run. What was measured before an error is kept.
