@@ -76,7 +76,7 @@ func Open(ctx context.Context, c Config) (*Book, error) {
 	if err := b.load(ctx); err != nil {
 		return nil, fmt.Errorf("open kinesis: %w", err)
 	}
-	b.line.wake = make(chan struct{}, 1)
+	b.line.wake, b.cache.now = make(chan struct{}, 1), b.ms
 	b.run, b.stop = context.WithCancel(context.WithoutCancel(ctx))
 	b.done.Go(b.work)
 	b.done.Go(b.sweep)
@@ -87,6 +87,7 @@ func Open(ctx context.Context, c Config) (*Book, error) {
 func (b *Book) Close() error {
 	b.stop()
 	b.line.close()
+	b.cache.close()
 	b.done.Wait()
 	return nil
 }

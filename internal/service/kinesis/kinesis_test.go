@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -186,9 +187,19 @@ func decoded(t *testing.T, data string) int {
 	if err != nil {
 		t.Error(err)
 	}
-	n, err := strconv.Atoi(string(b))
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
 	if err != nil {
 		t.Error(err)
 	}
 	return n
+}
+
+// base is text in base64.
+func base(text string) string { return base64.RawStdEncoding.EncodeToString([]byte(text)) }
+
+// dataOf is a record's data in base64.
+func dataOf(r source.StreamRecord) string {
+	_, rest, _ := strings.Cut(string(r.Event), `"data":"`)
+	data, _, _ := strings.Cut(rest, `"`)
+	return data
 }

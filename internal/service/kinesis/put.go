@@ -3,6 +3,7 @@ package kinesis
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/store"
 )
@@ -228,28 +229,58 @@ func (f *filled) add(r record) {
 // A cache remembers in which order chunks came to the tails of shards, and
 // takes the oldest away when all of them together are too many.
 type cache struct {
+	now func() int64 // milliseconds since 1970
+
 	mu    sync.Mutex // guards what follows
 	kept  []kept
 	bytes int
+	timer *time.Timer // drops what is old; nil while there is nothing, or no more is wanted
+	off   bool
 }
 
 type kept struct {
 	shard *shard
 	chunk *chunk
-	at    int64
 }
 
 // cacheBytes is how much of records is kept in memory for those who read at the tip.
-const cacheBytes = 32 << 20
+const (
+	cacheBytes = 32 << 20
+	cacheAge   = time.Minute
+)
 
 func (c *cache) keep(f filled) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, ch := range f.chunks {
-		c.kept = append(c.kept, kept{f.shard, ch, ch.at})
+		c.kept = append(c.kept, kept{f.shard, ch})
 		c.bytes += ch.size + len(ch.records)*64
 	}
 	c.drop(func(kept) bool { return c.bytes > cacheBytes })
+	if c.timer == nil && !c.off {
+		c.timer = time.AfterFunc(cacheAge, c.age)
+	}
+}
+
+// age drops what came more than some time ago: a server that idles needs no memory.
+func (c *cache) age() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.now() - cacheAge.Milliseconds()
+	c.drop(func(k kept) bool { return k.chunk.at <= old })
+	c.timer = nil
+	if len(c.kept) > 0 && !c.off {
+		c.timer = time.AfterFunc(cacheAge, c.age)
+	}
+}
+
+func (c *cache) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.off = true
+	if c.timer != nil {
+		c.timer.Stop()
+	}
 }
 
 // drop takes the oldest away while want says so. The caller holds mu.

@@ -330,10 +330,7 @@ func (f *follower) read(ctx context.Context, cancel func(), shard string) {
 // note checks that a record is the next of its key. The caller holds mu.
 func (f *follower) note(shard string, r source.StreamRecord) {
 	f.got++
-	text := string(r.Event)
-	_, rest, _ := strings.Cut(text, `"data":"`)
-	data, _, _ := strings.Cut(rest, `"`)
-	n := decoded(f.t, data)
+	n := decoded(f.t, dataOf(r))
 	if n != f.last[r.Group] {
 		f.t.Errorf("%s: record %d of %s comes after %d others", shard, n, r.Group, f.last[r.Group])
 	}

@@ -11,7 +11,6 @@ const (
 	sweepRows  = 64              // how many rows one transaction deletes, as others wait for it
 	sweepLeast = 5 * time.Second // between two sweeps that time asks for
 	sweepRetry = time.Minute     // after a failure
-	cacheAge   = time.Minute     // how long nobody reads at the tip of a shard that gets nothing
 )
 
 // sweep is the goroutine that clears away what has expired or was deleted. It
