@@ -44,3 +44,13 @@ func (a *App) functionPolicy(ctx context.Context, to arn.ARN) (string, error) {
 	}
 	return text, err
 }
+
+// openBucketWriter opens what makes objects of events, for destinations in S3.
+func (a *App) openBucketWriter(ctx context.Context, objects bucket.Objects) (*bucket.Writer, error) {
+	w, err := bucket.OpenWriter(ctx, bucket.WriterConfig{DB: a.events.db, Objects: objects, Account: Account})
+	if err == nil {
+		a.onClose(func(context.Context) error { return w.Close() })
+		a.events.router.Register("s3", w)
+	}
+	return w, err
+}

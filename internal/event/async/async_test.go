@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -133,6 +134,7 @@ func (r *rig) start() {
 	var router target.Router
 	router.Register("sqs", sink{})
 	router.Register("events", sink{})
+	router.Register("s3", sink{})
 	r.Queue, err = Open(r.Context(), Config{DB: r.db, Functions: r.fs, Router: &router, Region: "us-east-1"})
 	r.must(err)
 }
@@ -229,6 +231,31 @@ func TestFailuresAreRetriedAfterOneAndTwoMinutes(t *testing.T) {
 		a := letters[0].Attributes
 		if string(letters[0].Payload) != "{}" || a["RequestID"].String != "the-id" || a["ErrorCode"].Type+a["ErrorCode"].String != "Number200" || a["ErrorMessage"].String != "no <luck>" {
 			r.Errorf("the dead letter is %s with %v", letters[0].Payload, a)
+		}
+	})
+}
+
+// A bucket gets the whole record, however large, under a key that tells when.
+//
+// https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+func TestFailuresGoToABucket(t *testing.T) {
+	const bucket = "arn:aws:s3:::failures"
+	simulate(t, function.Handling{OnFailure: bucket}, func(r *rig) {
+		text := strings.Repeat("x", maxRecord)
+		r.fs.script = func(int, function.Ref, function.Invocation) (function.Result, error) {
+			return function.Result{Version: "7", Failure: []byte(`{"errorMessage":"` + text + `"}`), Type: "E"}, nil
+		}
+		r.accept("f", `{}`)
+		rest(time.Minute)
+		got := r.sent(bucket)
+		if len(got) != 1 {
+			r.Fatalf("sent %d", len(got))
+		}
+		if ok, err := regexp.MatchString(`^aws/lambda/async/f/2000/01/01/2000-01-01T00\.00\.00-[0-9a-f-]{36}$`, got[0].Key); err != nil || !ok {
+			r.Errorf("the key is %s", got[0].Key)
+		}
+		if !strings.Contains(string(got[0].Payload), text) {
+			r.Errorf("the record of %d bytes lacks the answer", len(got[0].Payload))
 		}
 	})
 }

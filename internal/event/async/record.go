@@ -3,8 +3,11 @@ package async
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/mayfly-faas/mayfly/internal/event/target"
 	"github.com/mayfly-faas/mayfly/internal/function"
@@ -39,7 +42,7 @@ type responseContext struct {
 // without the answer, which AWS cuts off, too.
 const maxRecord = 1 << 20
 
-func (q *Queue) record(w *waiting, v verdict) []byte {
+func (q *Queue) record(w *waiting, v verdict, limit int) []byte {
 	r := record{
 		Version: "1.0", Timestamp: q.c.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
 		Request: requestContext{w.RequestID, q.qualified(w), v.condition, w.invoked},
@@ -52,7 +55,7 @@ func (q *Queue) record(w *waiting, v verdict) []byte {
 			r.Response.Error = "Unhandled"
 		}
 	}
-	if b := encode(r); len(b) <= maxRecord {
+	if b := encode(r); len(b) <= limit {
 		return b
 	}
 	r.Answer = nil
@@ -95,13 +98,22 @@ func (q *Queue) qualified(w *waiting) string {
 
 // destination is the record on its way; a bus gets it within an event.
 func (q *Queue) destination(w *waiting, v verdict, to string) sending {
-	body := q.record(w, v)
+	limit := maxRecord
+	if strings.HasPrefix(to, "arn:aws:s3:") { // an object may be as large as it is
+		limit = math.MaxInt
+	}
+	body := q.record(w, v, limit)
 	if strings.HasPrefix(to, "arn:aws:events:") {
 		body = q.busEvent(w, v, to, body)
 	}
 	return sending{to, target.Delivery{
-		Payload: body, Trace: w.Trace, Principal: "lambda.amazonaws.com", SourceARN: q.c.Functions.ARN(w.Ref.Name, ""),
+		Payload: body, Trace: w.Trace, Principal: "lambda.amazonaws.com", SourceARN: q.c.Functions.ARN(w.Ref.Name, ""), Key: q.key(w),
 	}}
+}
+
+// key is what a record is called in a bucket.
+func (q *Queue) key(w *waiting) string {
+	return "aws/lambda/async/" + w.Ref.Name + q.c.Now().UTC().Format("/2006/01/02/2006-01-02T15.04.05-") + uuid.NewString()
 }
 
 // busEvent is an entry as PutEvents has it.

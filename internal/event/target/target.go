@@ -41,6 +41,7 @@ type Delivery struct {
 	Group      string               // of a FIFO target
 	Dedup      string               // of a FIFO target
 	Subject    string               // of a topic
+	Key        string               // of a bucket: what the object is called
 }
 
 // An Attribute is a message attribute.
