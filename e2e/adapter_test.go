@@ -120,7 +120,7 @@ func TestWebAdapterFrameworks(t *testing.T) {
 				t.Fatal(err)
 			}
 			env := " --env AWS_LAMBDA_EXEC_WRAPPER=/opt/bootstrap --env PORT=8080 --env AWS_LWA_PORT=8080 --env PYTHONPATH=/var/task"
-			s.sh(dir, "mayfly deploy . --name "+name+" --runtime "+rt+" --handler run.sh --memory 512"+env)
+			s.sh(dir, "mayfly deploy . --name "+name+" --runtime "+rt+" --handler run.sh"+env)
 			if _, err := c.UpdateFunctionConfiguration(t.Context(), &lambda.UpdateFunctionConfigurationInput{FunctionName: &name, Layers: []string{arn}}); err != nil {
 				t.Fatal(err)
 			}

@@ -71,8 +71,10 @@ func visit(t *testing.T, s *server, base string) {
 		{method: "POST", path: "/users", kind: "application/json", body: `{"name":"Zoë"}`, status: 201, want: `{"id":7,"name":"Zoë"}`, header: http.Header{"Location": {"/users/7"}}},
 		{method: "POST", path: "/bytes", kind: "application/octet-stream", body: "\x00\xff\xfe\x80abc", status: 200, want: "cba\x80\xfe\xff\x00"},
 		{method: "GET", path: "/login", status: 302, header: http.Header{"Location": {"/"}}},
-		{method: "GET", path: "/broken", status: 500},
 		{method: "GET", path: "/nowhere", status: 404},
+		// The last: after it uvicorn closes its connection, and an adapter that would
+		// use it again may meet that.
+		{method: "GET", path: "/broken", status: 500},
 	} {
 		status, header, body := s.web(t, c.method, base+c.path, c.body, http.Header{"Content-Type": {c.kind}, "X-Agent": {"me"}})
 		if status != c.status {
