@@ -234,6 +234,7 @@ func (i *instance) farewell(reason string) {
 	defer cancel()
 	deadline, _ := ctx.Deadline()
 	i.dismiss(ctx, share)
+	i.flushAgents()
 	i.telemetry.Flush(ctx)
 	names, _ := i.api.Extensions().Tell(extension.Event{Type: extension.Shutdown, Reason: reason, Deadline: deadline})
 	told := map[string]bool{}
@@ -249,6 +250,13 @@ func (i *instance) farewell(reason string) {
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// flushAgents returns when what the extensions wrote is in the log.
+func (i *instance) flushAgents() {
+	for _, a := range i.agents {
+		a.proc.Flush()
 	}
 }
 

@@ -34,6 +34,7 @@ func (i *instance) initialise(ctx context.Context, phase string, limit time.Dura
 	if i.proc != nil {
 		i.proc.Flush() // what it said comes before what we say of it
 	}
+	i.flushAgents()
 	if f == nil && err == nil {
 		i.ready = true
 		if phase == phaseInit && !i.provisioned {

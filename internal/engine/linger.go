@@ -47,6 +47,7 @@ func (in *invocation) lingers() bool {
 // linger waits for the extensions, as long as the function may run. Their time is
 // the invocation's.
 func (in *invocation) linger() {
+	defer in.flushAgents()
 	if in.ending != nil || in.rest == nil {
 		return
 	}

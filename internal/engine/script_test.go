@@ -7,8 +7,10 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"path"
 	"runtime"
 	"strings"
 	"sync"
@@ -127,6 +129,8 @@ type stage struct {
 	noLimit error                                 // and LimitCPU
 	opening func(ctx context.Context)             // called by Open
 
+	extensions map[string]script // what processes of /opt/extensions do, by name; nil cannot be started
+
 	mu       sync.Mutex // guards what follows
 	boxes    []*box
 	started  int
@@ -136,6 +140,14 @@ type stage struct {
 	specs    []sandbox.Spec
 	commands []sandbox.Command
 	shares   []float64 // that LimitCPU set
+	deeds    []string  // what processes did, and when
+}
+
+// did notes a deed, with the time since the first.
+func (s *stage) did(at time.Time, format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deeds = append(s.deeds, fmt.Sprintf("%v "+format, append([]any{at.Sub(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))}, args...)...))
 }
 
 // cold is how many sandboxes are frozen.
@@ -212,13 +224,20 @@ func (b *box) Start(_ context.Context, cmd sandbox.Command) (sandbox.Process, er
 	if s.noStart != nil {
 		return nil, s.noStart
 	}
-	s.started++
-	s.commands = append(s.commands, cmd)
+	var steps script
+	if name, ok := strings.CutPrefix(cmd.Args[0], "/opt/extensions/"); ok {
+		if steps = s.extensions[name]; steps == nil {
+			return nil, &fs.PathError{Op: "fork/exec", Path: cmd.Args[0], Err: syscall.EACCES}
+		}
+	} else {
+		s.started++
+		s.commands = append(s.commands, cmd)
+		steps = s.script(b.spec, s.started)
+	}
 	p := &scripted{box: b, cmd: cmd, killed: make(chan struct{}), done: make(chan struct{})}
 	b.mu.Lock()
 	b.procs = append(b.procs, p)
 	b.mu.Unlock()
-	steps := s.script(b.spec, s.started)
 	go func() {
 		defer p.end()
 		for _, step := range steps {
@@ -301,8 +320,11 @@ type scripted struct {
 	id    string         // of the current invocation
 	event *http.Response // that brought it
 
-	mu   sync.Mutex // guards said
+	identifier string // as an extension
+
+	mu   sync.Mutex // guards what follows
 	said string     // and not delivered yet
+	deaf bool       // to signals
 
 	once   sync.Once
 	killed chan struct{} // closed when the process is to end, or has ended
@@ -331,7 +353,10 @@ func (p *scripted) send(method, path string, h http.Header, body io.Reader, trai
 		p.conn, p.in = client, bufio.NewReader(client)
 		go func() { <-p.killed; client.Close() }()
 	}
-	r, err := http.NewRequest(method, "http://api/2018-06-01/runtime/"+path, body)
+	if !strings.HasPrefix(path, "/") {
+		path = "/2018-06-01/runtime/" + path
+	}
+	r, err := http.NewRequest(method, "http://api"+path, body)
 	if err != nil {
 		panic(err)
 	}
@@ -370,7 +395,21 @@ func (p *scripted) end() {
 	close(p.done)
 }
 
-func (p *scripted) Signal(syscall.Signal) error { return nil }
+// Signal ends a process that does not say otherwise.
+func (p *scripted) Signal(sig syscall.Signal) error {
+	p.box.stage.did(time.Now(), "%s gets %v", p.name(), sig)
+	p.mu.Lock()
+	deaf := p.deaf
+	p.mu.Unlock()
+	if !deaf {
+		p.kill()
+	}
+	return nil
+}
+
+// name is the program's.
+func (p *scripted) name() string { return path.Base(p.cmd.Args[0]) }
+
 func (p *scripted) Flush() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
