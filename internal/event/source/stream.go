@@ -105,3 +105,34 @@ type StreamRecord struct {
 	Arrived time.Time
 	Size    int // of its data, in bytes
 }
+
+// A Keeper is a Stream that remembers itself how far it was read, as a consumer
+// group of Kafka does. What it remembers counts more than what the reader does.
+type Keeper interface {
+	// Resume answers where the reader goes on. Shards that were never read
+	// begin where from says, which is remembered.
+	Resume(ctx context.Context, arn string, from map[string]Place) (map[string]Place, error)
+
+	// Keep remembers that all of a shard before a place is done. It does not wait
+	// until that is durable.
+	Keep(arn, shard string, at Place)
+}
+
+// A Sender is a Stream beside which failures can be told: "kafka://failed" is a
+// topic of the same cluster.
+type Sender interface {
+	// Send returns once the message is durable.
+	Send(ctx context.Context, to string, key, value []byte) error
+}
+
+// A Problem is an error that says what a mapping tells its owner.
+type Problem struct {
+	Text string
+	Err  error
+}
+
+// Error implements error.
+func (p *Problem) Error() string { return p.Text + " " + p.Err.Error() }
+
+// Unwrap is the reason.
+func (p *Problem) Unwrap() error { return p.Err }
