@@ -54,9 +54,11 @@ func (c *client) sns(ctx context.Context, op string, in map[string]string, out a
 	return nil
 }
 
-// An xmlError is an error answer of a service that speaks XML.
+// An xmlError is an error answer of a service that speaks XML: S3's is the error
+// itself, others put it in an ErrorResponse.
 type xmlError struct {
-	XMLName xml.Name `xml:"ErrorResponse"`
-	Code    string   `xml:"Error>Code"`
-	Message string   `xml:"Error>Message"`
+	Code         string `xml:"Error>Code"`
+	Message      string `xml:"Error>Message"`
+	PlainCode    string `xml:"Code"`
+	PlainMessage string `xml:"Message"`
 }

@@ -113,8 +113,8 @@ func (c *client) refused(answer *http.Response, body []byte) error {
 	}
 	if x := (xmlError{}); json.Unmarshal(body, &e) != nil {
 		e.Lower = strings.TrimSpace(string(body))
-		if xml.Unmarshal(body, &x) == nil {
-			e.Code, e.Lower = x.Code, x.Message
+		if xml.Unmarshal(body, &x) == nil && x.Code+x.PlainCode != "" {
+			e.Code, e.Lower = first(x.Code, x.PlainCode), first(x.Message, x.PlainMessage)
 		}
 	}
 	code, _, _ := strings.Cut(first(answer.Header.Get("X-Amzn-Errortype"), e.Type, e.Code), ":")

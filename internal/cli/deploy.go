@@ -246,8 +246,12 @@ func (d *deployment) create(ctx context.Context) error {
 		in["Architectures"] = []string{d.want.Architecture}
 	}
 	in["FunctionName"] = d.want.Name
-	in["Code"] = map[string]any{"ZipFile": d.code.zip}
-	return d.upload(ctx, "POST", "/2015-03-31/functions", in)
+	code, clear, err := d.source(ctx)
+	if err != nil {
+		return err
+	}
+	in["Code"] = code
+	return firstError(d.upload(ctx, "POST", "/2015-03-31/functions", in), clear())
 }
 
 // settings is the configuration that the manifest mentions.
@@ -282,11 +286,14 @@ func (d *deployment) settings() map[string]any {
 func (d *deployment) update(ctx context.Context, have functionConfig) (changed bool, err error) {
 	otherArch := d.want.Architecture != "" && !slices.Equal(have.Architectures, []string{d.want.Architecture})
 	if have.CodeSha256 != d.sha || otherArch {
-		in := map[string]any{"ZipFile": d.code.zip}
+		in, clear, err := d.source(ctx)
+		if err != nil {
+			return false, err
+		}
 		if otherArch {
 			in["Architectures"] = []string{d.want.Architecture}
 		}
-		if err := d.upload(ctx, "PUT", functionPath(d.want.Name, "/code"), in); err != nil {
+		if err := firstError(d.upload(ctx, "PUT", functionPath(d.want.Name, "/code"), in), clear()); err != nil {
 			return false, err
 		}
 		if _, err := d.wait(ctx); err != nil {
@@ -324,15 +331,19 @@ func (f functionConfig) setting(name string) any {
 	}
 }
 
-// upload sends code, with a progress bar for who watches.
+// upload tells the API of code.
 func (d *deployment) upload(ctx context.Context, method, path string, in map[string]any) error {
 	body, err := jsonBytes(in)
 	if err != nil {
 		return err
 	}
-	q := request{service: "lambda", method: method, path: path, body: body, header: map[string]string{"Content-Type": "application/json"}}
+	return d.send(ctx, request{service: "lambda", method: method, path: path, body: body, header: map[string]string{"Content-Type": "application/json"}})
+}
+
+// send makes a request that may be large, with a progress bar for who watches.
+func (d *deployment) send(ctx context.Context, q request) error {
 	if d.errTerm && !d.json {
-		bar := progressbar.NewOptions64(int64(len(body)), progressbar.OptionSetWriter(d.err), progressbar.OptionSetDescription("uploading "+d.want.Name),
+		bar := progressbar.NewOptions64(int64(len(q.body)), progressbar.OptionSetWriter(d.err), progressbar.OptionSetDescription("uploading "+d.want.Name),
 			progressbar.OptionShowBytes(true), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(30))
 		defer bar.Finish()
 		q.watch = func(r io.Reader) io.Reader { return io.TeeReader(r, bar) }

@@ -27,6 +27,7 @@ type fake struct {
 	mu sync.Mutex // guards what follows
 
 	functions map[string]map[string]any
+	objects   map[string][]byte   // by path; the bucket's own is there when it is
 	calls     []string            // method and path, or target, of what changed something
 	invoke    http.HandlerFunc    // answers invocations
 	log       []logEvent          // of every group
@@ -56,6 +57,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		service = "logs"
 	} else if strings.HasPrefix(r.URL.Path, "/_mayfly/") {
 		service = "mayfly"
+	} else if strings.HasPrefix(r.URL.Path, "/"+deployBucket) {
+		service = "s3"
 	}
 	v := sigv4.Verifier{Lookup: func(_ context.Context, id, _ string) (string, wire.Caller, error) {
 		if id != "AKIATEST" {
@@ -73,6 +76,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.logs(w, r)
 	case "mayfly":
 		f.private(w, r)
+	case "s3":
+		f.s3(w, r)
 	default:
 		f.lambda(w, r)
 	}
