@@ -102,7 +102,10 @@ func wantDeeds(t *testing.T, s *stage, want ...string) {
 	}
 }
 
-func note(p *scripted) { p.box.stage.did(time.Now(), "%s begins", p.name()) }
+func note(p *scripted) {
+	work(time.Millisecond)(p) // what else happens now comes first
+	p.box.stage.did(time.Now(), "%s begins", p.name())
+}
 
 // TestExtensionLife is a life from start to end: the runtime begins when the
 // extension has registered, the caller has its answer before the extension is done, and the
@@ -124,7 +127,7 @@ func TestExtensionLife(t *testing.T) {
 		if err := e.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
-		wantDeeds(t, s, "100ms agent registers: 200", "100ms code begins", "150ms agent: INVOKE r-1, until 3.15s",
+		wantDeeds(t, s, "100ms agent registers: 200", "101ms code begins", "150ms agent: INVOKE r-1, until 3.15s",
 			"1.15s code gets terminated", "1.15s agent: SHUTDOWN spindown, until 3.15s")
 		if took := time.Since(start); took != 1850*time.Millisecond {
 			t.Errorf("all has ended after %v", took)
@@ -134,11 +137,11 @@ func TestExtensionLife(t *testing.T) {
 
 func TestExtensionLog(t *testing.T) {
 	withExtensions(t, map[string]script{
-		"agent": {register("INVOKE", "SHUTDOWN"), say("agent here\n"), forever(nextEvent)},
+		"agent": {say("agent here\n"), register("INVOKE", "SHUTDOWN"), forever(nextEvent)},
 		"quiet": {register(), forever(nextEvent)},
 	}, func(t *testing.T, e *engine.Engine, s *stage, u *engine.Unit) {
 		o, _ := invoke(t, e, u, "x")
-		wantTail(t, o, "INIT_START", "EXTENSION\tName: agent\tState: Ready\tEvents: [INVOKE, SHUTDOWN]",
+		wantTail(t, o, "INIT_START", "agent here", "EXTENSION\tName: agent\tState: Ready\tEvents: [INVOKE, SHUTDOWN]",
 			"EXTENSION\tName: quiet\tState: Ready\tEvents: []", "START", "END", "REPORT")
 	}, echo())
 }
