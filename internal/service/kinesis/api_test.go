@@ -332,4 +332,3 @@ func TestStates(t *testing.T) {
 	c.Do("DeleteStream", m{"StreamName": "s"}, nil)
 	is(deleting)
 }
-

@@ -1,6 +1,7 @@
 package kinesis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -187,7 +188,12 @@ func (b *Book) pushedEvent(sh *shard, p page) *SubscribeToShardEvent {
 		e.ChildShards = sh.stream.children(sh)
 		return e
 	}
-	e.ContinuationSequenceNumber = new(sh.number(max(p.next-1, 0), max(p.lastAt, sh.created*1000)))
+	// It names the record before the next one, which is the last of these if there are any.
+	at := cmp.Or(p.lastAt, sh.created*1000)
+	if n := len(p.records); n > 0 {
+		at = p.records[n-1].at
+	}
+	e.ContinuationSequenceNumber = new(sh.number(max(p.next-1, 0), at))
 	return e
 }
 
