@@ -44,7 +44,7 @@ func (i *instance) subscribe(name string, logs bool, body []byte) *runtimeapi.Su
 	case err == nil:
 		return nil
 	case errors.Is(err, telemetry.ErrClosed):
-		return &runtimeapi.SubscribeError{Status: 403, Type: prefix + ".SubscriptionClosed", Message: title + " subscription is closed already"}
+		return &runtimeapi.SubscribeError{Status: 403, Type: prefix + ".SubscriptionClosed", Message: title + " subscription is closed"}
 	case errors.Is(err, telemetry.ErrOtherAPI):
 		return &runtimeapi.SubscribeError{Status: 400, Type: "ValidationError", Message: "Subscribed by another API already"}
 	}
