@@ -88,6 +88,8 @@ func (l *lane) discard(part []item, g *segment, condition string) bool {
 	switch to, err := arn.Parse(r.job.OnFailure); {
 	case r.job.OnFailure == "":
 		ok = l.s.keep(p)
+	case IsTopic(r.job.OnFailure):
+		sent, ok = l.toTopic(part, g, condition, p)
 	case err == nil && to.Service == "s3":
 		sent, ok = l.toBucket(to.Resource, p, l.report(part, g, condition, true))
 	default:

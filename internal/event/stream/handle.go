@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/mayfly-faas/mayfly/internal/event/batch"
 	"github.com/mayfly-faas/mayfly/internal/event/lineage"
 	"github.com/mayfly-faas/mayfly/internal/function"
 )
@@ -169,7 +168,7 @@ func (l *lane) judge(part []item, a *attempt, w *window) (done int, next *window
 	if !l.s.r.job.Reports {
 		return len(part), next
 	}
-	failed, ok := batch.Failures(a.answer, plain(part))
+	failed, ok := l.failures(a.answer, part)
 	if !ok {
 		return 0, w
 	}

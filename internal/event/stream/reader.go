@@ -86,7 +86,11 @@ func (r *reader) problem(err error) {
 		r.job.Note("PROBLEM: The event source does not exist.")
 		return
 	}
-	r.job.Note("PROBLEM: The event source could not be read.")
+	text := "The event source could not be read."
+	if p, ok := errors.AsType[*source.Problem](err); ok {
+		text = p.Text
+	}
+	r.job.Note("PROBLEM: " + text)
 	r.m.c.Log.Warn("a stream could not be read", "mapping", r.job.UUID, "source", r.job.Source, "error", err)
 }
 

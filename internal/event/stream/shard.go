@@ -250,6 +250,7 @@ func (s *shard) keep(p *step, others ...func(store.Tx) error) bool {
 	for wait := againFirst; ; wait = min(2*wait, againLast) {
 		err := s.save(p, others)
 		if err == nil {
+			s.kept()
 			return true
 		}
 		s.r.m.c.Log.Error("what a mapping has done could not be written", "mapping", s.r.job.UUID, "shard", s.id, "error", err)

@@ -59,9 +59,18 @@ func forget(tx store.Tx, mapping string) error {
 	return err
 }
 
-// marks are those of a Job, made at its start if there are none. All are made
-// together: a shard that is seen later is new, and is read from its beginning.
+// marks are those of a Job, made at its start if there are none.
 func (m *Manager) marks(ctx context.Context, j Job) (map[string]mark, error) {
+	all, err := m.ownMarks(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	return all, resume(ctx, j, all)
+}
+
+// ownMarks are those that are remembered here. All are made together: a shard
+// that is seen later is new, and is read from its beginning.
+func (m *Manager) ownMarks(ctx context.Context, j Job) (map[string]mark, error) {
 	all, err := store.Read(ctx, m.c.DB, func(tx store.Tx) (map[string]mark, error) { return read(tx, j.UUID) })
 	if err != nil || len(all) > 0 {
 		return all, err
