@@ -139,7 +139,7 @@ func queueLatency(ctx context.Context, l *lab) error {
 		}
 		rest(ctx, 20*time.Millisecond)
 	}
-	ms, err := l.startedAfter(ctx, n)
+	ms, err := l.startedAfter(ctx, "started", n)
 	if err != nil {
 		return err
 	}
@@ -148,12 +148,12 @@ func queueLatency(ctx context.Context, l *lab) error {
 	return nil
 }
 
-// startedAfter reads n times from the log of the function started.
-func (l *lab) startedAfter(ctx context.Context, n int) (ms []float64, err error) {
+// startedAfter reads n times from the log of a function.
+func (l *lab) startedAfter(ctx context.Context, function string, n int) (ms []float64, err error) {
 	api := cloudwatchlogs.NewFromConfig(l.config())
 	err = await("the log of all messages", time.Minute, func() bool {
 		ms = ms[:0]
-		in := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String("/aws/lambda/started"), FilterPattern: aws.String("after")}
+		in := &cloudwatchlogs.FilterLogEventsInput{LogGroupName: aws.String("/aws/lambda/" + function), FilterPattern: aws.String("after")}
 		for p := cloudwatchlogs.NewFilterLogEventsPaginator(api, in); p.HasMorePages(); {
 			page, err := p.NextPage(ctx)
 			if err != nil {

@@ -29,6 +29,7 @@ func scenarios() []scenario {
 		{"mixed", "a function beside one that crashes, hangs or grows in every tenth call", mixed},
 		{"memory", "what an idle sandbox keeps", idle},
 		{"events", "queues, asynchronous invocations and schedules", events},
+		{"streams", "streams of records, and functions that handle them", streams},
 	}
 }
 

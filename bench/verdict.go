@@ -143,6 +143,13 @@ func (j *judge) events() {
 		ours, floor := row.Ours.PerSec.Value, row.Rivals[0].PerSec.Value
 		j.say(ours > 20000, "durable enqueue at 64 senders above 20000/s", "%.0f/s, %.2f of a bare log's %.0f/s", ours, ours/floor, floor)
 	}
+	if row, ok := j.report.row("streams/put"); ok && len(row.Rivals) > 0 {
+		records, _ := row.fact("records put")
+		j.say(records > 20000, "durable PutRecords of 1 KB records above 20000 records/s", "%.0f/s, %.2f of a bare log's bytes", records, row.Ours.PerSec.Value/row.Rivals[0].PerSec.Value)
+	}
+	if row, ok := j.report.row("streams/latency"); ok {
+		j.say(row.Ours.P50.Value < 10, "PutRecord to handler started, p50 under 10 ms", "%.2f ms", row.Ours.P50.Value)
+	}
 	if row, ok := j.report.row("events/idle"); ok {
 		cpu, _ := row.fact("CPU of the server")
 		j.say(cpu < 1, "idle queues with a mapping each at under 1 % CPU", "%.1f %% (%s)", cpu, row.Ours.Name)

@@ -3,9 +3,13 @@ package kinesis
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"sync"
 	"testing"
+
+	"github.com/mayfly-faas/mayfly/internal/wire/awsjson"
 )
 
 // BenchmarkPutRecords is 500 records of 1 KB in a request, on disk before each
@@ -50,5 +54,30 @@ func (w *world) free(st *stream) {
 	})
 	if err != nil {
 		w.t.Fatal(err)
+	}
+}
+
+// BenchmarkHTTP is what a PutRecords of 500 x 1 KB costs through the front end.
+func BenchmarkHTTP(b *testing.B) {
+	w := newWorld(b)
+	st := w.make("s", 10)
+	w.free(st)
+	records := make([]m, 500)
+	for i := range records {
+		records[i] = m{"Data": bytes.Repeat([]byte{byte(i)}, 1024), "PartitionKey": fmt.Sprint(i)}
+	}
+	body, err := json.Marshal(m{"StreamName": "s", "Records": records})
+	if err != nil {
+		b.Fatal(err)
+	}
+	h := awsjson.Protocol{}.Handler(Service(w.Book), nil)
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		r := httptest.NewRequest("POST", "/", bytes.NewReader(body))
+		r.Header.Set("X-Amz-Target", "Kinesis_20131202.PutRecords")
+		out := httptest.NewRecorder()
+		if h.ServeHTTP(out, r); out.Code != 200 {
+			b.Fatalf("%s", out.Body)
+		}
 	}
 }

@@ -56,7 +56,8 @@ type line struct {
 const (
 	maxGroup      = 512
 	maxGroupBytes = 16 << 20
-	maxChunkBytes = 256 << 10 // beyond which a shard gets another row
+	maxChunkBytes = 256 << 10 // beyond which a shard gets another row,
+	maxChunk      = 500       // as it does beyond so many records: who wants one reads all
 )
 
 func (l *line) push(j job) error {
@@ -220,7 +221,7 @@ func (b *Book) place(puts []*put) []filled {
 
 // add puts a record into the last chunk, or into a new one.
 func (f *filled) add(r record) {
-	if n := len(f.chunks); n == 0 || f.chunks[n-1].size+len(r.data) > maxChunkBytes {
+	if n := len(f.chunks); n == 0 || f.chunks[n-1].size+len(r.data) > maxChunkBytes || len(f.chunks[n-1].records) == maxChunk {
 		f.chunks = append(f.chunks, &chunk{first: f.shard.minted, at: f.shard.mintedAt})
 	}
 	f.chunks[len(f.chunks)-1].add(r)
