@@ -135,11 +135,21 @@ func (a *api) subscribeToShard(ctx context.Context, in *SubscribeToShardInput) (
 	if err != nil {
 		return nil, err
 	}
+	select { // see patience
+	case <-time.After(patience):
+	case <-ctx.Done():
+	}
 	return &pushed{EventStream: func(w io.Writer) error {
 		defer a.subs.over(sub)
 		return a.push(ctx, w, sh, seq)
 	}}, nil
 }
+
+// patience is how long the answer of SubscribeToShard is held back. AWS's client
+// for Go closes a request's body as soon as there is an answer; if its transport
+// was still about to look for the body's end, that breaks the connection, and
+// the subscription with it. An answer over loopback can be as fast as that.
+const patience = 5 * time.Millisecond
 
 // push writes events until the subscription's life is over, the shard has ended,
 // or the client is gone.
