@@ -9,6 +9,7 @@ package telemetry
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -51,10 +52,11 @@ func (e *Event) appendTo(b []byte, schema string) []byte {
 // text is a line as JSON: a string, or the object that it is, in schemas that have
 // that.
 func (e *Event) text(schema string) []byte {
-	if line := []byte(e.Line); e.JSON && schema >= structured && bytes.HasPrefix(line, []byte("{")) && json.Valid(line) {
-		return line
-	}
 	var b bytes.Buffer
+	if e.JSON && schema >= structured && strings.HasPrefix(e.Line, "{") && json.Compact(&b, []byte(e.Line)) == nil {
+		return b.Bytes()
+	}
+	b.Reset()
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(e.Line); err != nil {
