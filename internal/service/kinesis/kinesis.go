@@ -54,16 +54,17 @@ type Book struct {
 	mu      sync.RWMutex // guards what follows; never held while waiting
 	streams map[string]*stream
 
-	wake chan struct{} // capacity 1: the sweeper has something new to think of
-	stop context.CancelFunc
-	done sync.WaitGroup
-	run  context.Context
+	wake    chan struct{} // capacity 1: the sweeper has something new to think of
+	crowded chan *stream  // streams on demand that had to refuse records
+	stop    context.CancelFunc
+	done    sync.WaitGroup
+	run     context.Context
 }
 
 // Open opens the book. Close ends it.
 func Open(ctx context.Context, c Config) (*Book, error) {
 	b := &Book{db: c.DB, account: c.Account, region: c.Region, log: c.Log, now: c.Clock, settle: c.Settle,
-		streams: map[string]*stream{}, wake: make(chan struct{}, 1)}
+		streams: map[string]*stream{}, wake: make(chan struct{}, 1), crowded: make(chan *stream, 16)}
 	if b.log == nil {
 		b.log = slog.Default()
 	}
@@ -80,6 +81,7 @@ func Open(ctx context.Context, c Config) (*Book, error) {
 	b.run, b.stop = context.WithCancel(context.WithoutCancel(ctx))
 	b.done.Go(b.work)
 	b.done.Go(b.sweep)
+	b.done.Go(b.tend)
 	return b, nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mayfly-faas/mayfly/internal/event/source"
 )
 
 // code is what an error says, "" for none.
@@ -81,6 +83,52 @@ func TestOnDemandTakesTwice(t *testing.T) {
 		if got := w.batch(st, 500, 1); got != failed {
 			t.Errorf("%d: %d failed", i, got)
 		}
+	}
+}
+
+// TestOnDemandGrows: a shard that has to refuse records is split, for the next ones.
+func TestOnDemandGrows(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.api.createStream(t.Context(), &CreateStreamInput{StreamName: new("d"), StreamModeDetails: &StreamModeDetails{StreamMode: new(onDemand)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := w.stream("d")
+	w.pass(time.Minute)
+	refused := 0
+	for i := range 2100 {
+		p := &put{st: st, drafts: []draft{{hash: hashKey{}, key: "k", data: []byte{byte(i)}}}}
+		if err := w.Book.put(p); err != nil {
+			t.Fatal(err)
+		}
+		if p.placed[0].throttled {
+			refused++
+		}
+		if refused == 1 {
+			break
+		}
+	}
+	if refused == 0 {
+		t.Fatal("nothing was refused")
+	}
+	// The shard ends when the stream has grown.
+	for at := source.Place(""); ; {
+		p, err := w.Read(t.Context(), st.arn, shard0, at, 10000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if at = p.Next; p.Ended {
+			break
+		}
+	}
+	if l := st.layout(); len(l.shards) != 6 || l.shards[4].parents != [2]int{0, none} {
+		t.Errorf("%d shards", len(l.shards))
+	}
+	w.admin.Lock() // it has gone on when it is let go
+	w.admin.Unlock()
+	checkRing(t, st)
+	if n := len(st.layout().open); n != 5 {
+		t.Errorf("%d open shards", n)
 	}
 }
 

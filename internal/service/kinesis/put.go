@@ -197,6 +197,7 @@ func (b *Book) place(puts []*put) []filled {
 			sh := route(l.open, d.hash)
 			if !sh.writes.take(now, len(d.data)+len(d.key)) {
 				p.placed[i] = placed{shard: sh, throttled: true}
+				b.crowd(sh)
 				continue
 			}
 			n, ok := at[sh]

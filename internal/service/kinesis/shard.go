@@ -12,24 +12,25 @@ const none = -1
 
 // A shard is a sequence of records whose hash keys are in a range.
 type shard struct {
-	id                int64 // of its row; its chunks' ids begin with it
-	ix                int   // in its stream
-	stream            *stream
-	low, high         hashKey
-	parents           [2]int // none, one after a split, two after a merge
-	created           int64  // seconds since 1970, as it stands in sequence numbers
-	openedAt          int64  // milliseconds since 1970
-	minted, mintedAt  int64  // the next counter to give out, and the last time; the line's own
-	writes            meter  // the line's own
-	mu                sync.RWMutex
-	next              int64    // guarded by mu, as is all below: behind the last committed record
-	lastAt            int64    // when that came
-	closedAt          int64    // milliseconds since 1970; 0 is open
-	gone              bool     // its stream is deleted
-	tail              []*chunk // the newest chunks, without a gap up to next
-	changed           chan struct{}
-	reads             meter
-	throttled, oldest int64 // writes refused; when the oldest chunk came, 0 if it is not known
+	id               int64 // of its row; its chunks' ids begin with it
+	ix               int   // in its stream
+	stream           *stream
+	low, high        hashKey
+	parents          [2]int // none, one after a split, two after a merge
+	created          int64  // seconds since 1970, as it stands in sequence numbers
+	openedAt         int64  // milliseconds since 1970
+	minted, mintedAt int64  // the next counter to give out, and the last time; the line's own
+	writes           meter  // the line's own
+	refused          bool   // a record, since the stream last grew; the line's own
+	mu               sync.RWMutex
+	next             int64    // guarded by mu, as is all below: behind the last committed record
+	lastAt           int64    // when that came
+	closedAt         int64    // milliseconds since 1970; 0 is open
+	gone             bool     // its stream is deleted
+	tail             []*chunk // the newest chunks, without a gap up to next
+	changed          chan struct{}
+	reads            meter
+	oldest           int64 // when the oldest chunk came, 0 if there is none
 }
 
 // shardID is what the API calls the shard with that number.

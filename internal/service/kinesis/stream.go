@@ -68,6 +68,7 @@ type stream struct {
 	arn     string
 	created int64 // milliseconds since 1970
 	set     atomic.Pointer[settings]
+	grown   int64 // when it last grew by itself; guarded by the book's admin
 
 	mu     sync.RWMutex // guards what follows
 	status string
