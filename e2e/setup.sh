@@ -2,7 +2,7 @@
 # Installs what the tests need, once; what is there already is left alone.
 #
 #   Debian packages (as root, with apt-get): awscli (version 2), python3 with
-#     venv, nodejs, npm, postgresql (the store's second engine), e2fsprogs,
+#     venv, nodejs, npm, ruby, postgresql (the store's second engine), e2fsprogs,
 #     iproute2, curl, ca-certificates, git, chromium-headless-shell
 #   .cache/venv   the AWS CLI version 1, boto3 and botocore (PyPI), versions below
 #   .cache/node   a current Node.js and the AWS SDK for JavaScript v3 (npm)
@@ -30,6 +30,7 @@ have ip || [ -x /sbin/ip ] || packages+=(iproute2)
 /usr/bin/aws --version 2>/dev/null | grep -q '^aws-cli/2' || packages+=(awscli)
 have curl || packages+=(curl)
 have git || packages+=(git)
+have ruby || packages+=(ruby)
 have chromium-headless-shell || have chromium || have google-chrome || packages+=(chromium-headless-shell fonts-dejavu-core)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
 if [ ${#packages[@]} -gt 0 ]; then

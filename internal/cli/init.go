@@ -29,7 +29,8 @@ type scaffold struct {
 func scaffoldRuntimes() []string {
 	return []string{
 		"python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14",
-		"nodejs18.x", "nodejs20.x", "nodejs22.x", "nodejs24.x", "provided.al2", "provided.al2023",
+		"nodejs18.x", "nodejs20.x", "nodejs22.x", "nodejs24.x", "ruby3.2", "ruby3.3", "ruby3.4",
+		"provided.al2", "provided.al2023",
 	}
 }
 
@@ -41,6 +42,8 @@ func scaffoldOf(runtime string) scaffold {
 		return scaffold{"python", "app.handler", ""}
 	case strings.HasPrefix(runtime, "nodejs"):
 		return scaffold{"nodejs", "index.handler", ""}
+	case strings.HasPrefix(runtime, "ruby"):
+		return scaffold{"ruby", "app.handler", ""}
 	default:
 		return scaffold{"provided", "bootstrap", goBuild}
 	}

@@ -54,7 +54,7 @@ func (s *Set) Blank(l Launch) (b Blank, ok bool) {
 		mounts = append(mounts, sandbox.Mount{Source: s.emptyDir(), Target: root + "/lib"})
 	}
 	at := places(l.Path)
-	env := in.spec.environment(at)
+	env := in.environment(at)
 	maps.DeleteFunc(env, func(name, _ string) bool { return strings.HasPrefix(name, "LAMBDA_") || name == "MAYFLY_OPT" })
 	b = Blank{
 		Key: l.Runtime, Mounts: mounts, Args: in.command(at, l.MemoryMB), Dir: "/",
@@ -111,8 +111,11 @@ func (f family) readsEarly(name, value string) bool {
 			return true
 		}
 	}
-	if f == python {
+	switch f {
+	case python:
 		return pythonReadsEarly(name, value)
+	case ruby: // RUBYOPT and all the others that begin so; gems' paths are read again
+		return strings.HasPrefix(name, "RUBY") || name == "GEM_SPEC_CACHE"
 	}
 	return nodeReadsEarly(name)
 }

@@ -13,7 +13,7 @@ import (
 
 // bundle holds the bootstraps, a folder for each family: what /var/runtime is.
 //
-//go:embed python/bootstrap* python/mayfly_runtime/*.py nodejs/bootstrap nodejs/*.mjs nodejs/*.cjs
+//go:embed python/bootstrap* python/mayfly_runtime/*.py nodejs/bootstrap nodejs/*.mjs nodejs/*.cjs ruby/bootstrap ruby/lib/runtime.rb ruby/lib/mayfly_runtime/*.rb
 var bundle embed.FS
 
 // bootstraps is the host directory that is /var/runtime for f.

@@ -1,6 +1,9 @@
 package runtimes
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // A family is a language, or provided: whatever the package brings.
 type family string
@@ -8,6 +11,7 @@ type family string
 const (
 	python   family = "python"
 	nodejs   family = "nodejs"
+	ruby     family = "ruby"
 	provided family = "provided"
 	notYet   family = "" // known to AWS, not run here yet
 )
@@ -40,7 +44,8 @@ func catalog() []spec {
 			version: fmt.Sprintf("3.%d", minor), env: fmt.Sprintf("MAYFLY_PYTHON3%d", minor)})
 	}
 	for _, id := range []string{"ruby3.2", "ruby3.3", "ruby3.4", "ruby4.0"} {
-		list = append(list, spec{id: id})
+		v := strings.TrimPrefix(id, "ruby")
+		list = append(list, spec{id: id, family: ruby, version: v, env: "MAYFLY_RUBY" + strings.ReplaceAll(v, ".", "")})
 	}
 	return list
 }
@@ -54,6 +59,9 @@ func (s spec) advice() string {
 	case nodejs:
 		return fmt.Sprintf("install Node.js %s: the distribution's or NodeSource's node_%s.x packages, `nvm install %s` or `fnm install %s`; "+
 			"or set %s to its path; or start with near versions allowed", s.version, s.version, s.version, s.version, s.env)
+	case ruby:
+		return fmt.Sprintf("install Ruby %s: the distribution's package, `rbenv install %s` or `mise use -g ruby@%s`; "+
+			"or set %s to its path; or start with near versions allowed", s.version, s.version, s.version, s.env)
 	case provided:
 		return ""
 	}

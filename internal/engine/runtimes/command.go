@@ -33,7 +33,7 @@ func (s *Set) Command(l Launch) (args []string, env map[string]string, err error
 		return nil, nil, err
 	}
 	at := places(l.Path)
-	env = in.spec.environment(at)
+	env = in.environment(at)
 	maps.Copy(env, l.Env)
 	if in.spec.family == provided {
 		return l.provided(at), env, nil
@@ -52,8 +52,11 @@ func (s *Set) Command(l Launch) (args []string, env map[string]string, err error
 // command is how AWS's own bootstrap starts the interpreter.
 func (in interpreter) command(at func(string) string, memoryMB int) []string {
 	args := []string{at(langRoot + "/bin/" + in.name)}
-	if in.spec.family == python {
+	switch in.spec.family {
+	case python:
 		return append(args, at(runtimeRoot+"/bootstrap.py"))
+	case ruby:
+		return append(args, at(runtimeRoot+"/lib/runtime.rb"))
 	}
 	args = append(args, "--expose-gc", "--max-http-header-size", "81920")
 	if memoryMB > 0 {
@@ -83,6 +86,15 @@ echo "Couldn't find valid bootstrap(s): [$1 $2]" >&2; exit 127`
 	return []string{"/bin/sh", "-c", script, "bootstrap", at(taskRoot + "/bootstrap"), at(optRoot + "/bootstrap")}
 }
 
+// environment is what the launch is started with, but for the user's variables.
+func (in interpreter) environment(at func(string) string) map[string]string {
+	env := in.spec.environment(at)
+	if in.Gems != "" { // AWS's interpreters find them without
+		env["GEM_PATH"] += ":" + in.Gems
+	}
+	return env
+}
+
 // environment is what AWS sets for the family. PYTHONPATH is set by the
 // bootstrap itself, after it has seen whether the user set one.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
@@ -103,6 +115,11 @@ func (s spec) environment(at func(string) string) map[string]string {
 		if opt := at(optRoot); opt != optRoot {
 			env["MAYFLY_OPT"] = opt // where our bootstrap finds layers, without a root of our own
 		}
+	case ruby:
+		abi := s.version + ".0"
+		env["GEM_HOME"] = at(runtimeRoot)
+		env["GEM_PATH"] = list(at, "/var/task/vendor/bundle/ruby/"+abi, "/opt/ruby/gems/"+abi, "/var/runtime", "/var/runtime/ruby/"+abi)
+		env["RUBYLIB"] = list(at, "/var/task", "/var/runtime/lib", "/opt/ruby/lib")
 	case nodejs:
 		env["NODE_PATH"] = list(at, "/opt/nodejs/node"+s.version+"/node_modules", "/opt/nodejs/node_modules",
 			"/var/runtime/node_modules", "/var/runtime", "/var/task")

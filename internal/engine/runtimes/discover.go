@@ -58,7 +58,7 @@ func discover(ctx context.Context, o Options, dir string, h host) (*Set, error) 
 	}
 	p := openProber(filepath.Join(o.Dir, "interpreters.json"), dir)
 	known := map[family][]answer{}
-	for _, f := range []family{python, nodejs} {
+	for _, f := range []family{python, nodejs, ruby} {
 		known[f] = p.askAll(ctx, f, h.candidates(f))
 	}
 	for _, sp := range catalog() {

@@ -48,8 +48,11 @@ func (h host) candidates(f family) []string {
 }
 
 func binaryName(f family) *regexp.Regexp {
-	if f == python {
+	switch f {
+	case python:
 		return regexp.MustCompile(`^python(3(\.\d+)?)?$`)
+	case ruby:
+		return regexp.MustCompile(`^ruby(-?\d+(\.\d+)*)?$`)
 	}
 	return regexp.MustCompile(`^node(js)?(-?\d+)?$`)
 }
@@ -78,6 +81,12 @@ func (h host) places(f family) []string {
 			h.or("N_PREFIX", h.root+"/usr/local")+"/n/versions/node/*/bin",
 			h.home+"/.nodenv/versions/*/bin", mise+"node/*/bin", asdf+"nodejs/*/bin",
 			h.root+"/opt/homebrew/opt/node@*/bin", h.root+"/usr/local/lib/nodejs/*/bin")
+	}
+	if f == ruby {
+		globs = append(globs,
+			h.or("RBENV_ROOT", h.home+"/.rbenv")+"/versions/*/bin", h.home+"/.rubies/*/bin", h.root+"/opt/rubies/*/bin",
+			h.home+"/.rvm/rubies/*/bin", mise+"ruby/*/bin", asdf+"ruby/*/bin",
+			h.root+"/opt/homebrew/opt/ruby@*/bin", h.root+"/opt/homebrew/opt/ruby/bin")
 	}
 	for _, g := range globs {
 		matches, _ := filepath.Glob(g) // the only error is a bad pattern: then nothing matches

@@ -39,8 +39,11 @@ func install(sp spec, a answer, dir, home string) (interpreter, error) {
 
 // binary is the interpreter's name in /var/lang/bin.
 func (s spec) binary() string {
-	if s.family == python {
+	switch s.family {
+	case python:
 		return "python" + s.version
+	case ruby:
+		return "ruby"
 	}
 	return "node"
 }

@@ -31,8 +31,30 @@ var here = sync.OnceValues(func() (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Discover(context.Background(), Options{Dir: dir})
+	s, err := Discover(context.Background(), Options{Dir: dir})
+	if err != nil {
+		return nil, err
+	}
+	return s, lendRuby(s, dir)
 })
+
+// lendRuby has another version of Ruby stand in for one that is tested, on machines
+// that have none of those that AWS has.
+func lendRuby(s *Set, dir string) error {
+	if slices.ContainsFunc(s.list, func(st Status) bool { return st.Available && strings.HasPrefix(st.Runtime, "ruby") }) {
+		return nil
+	}
+	near, err := Discover(context.Background(), Options{Dir: dir, Near: true})
+	if err != nil {
+		return err
+	}
+	for i, st := range near.list {
+		if st.Runtime == "ruby3.3" && st.Available {
+			s.list[i], s.found[st.Runtime] = st, near.found[st.Runtime]
+		}
+	}
+	return nil
+}
 
 func TestMain(m *testing.M) {
 	code := m.Run()

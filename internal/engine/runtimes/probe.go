@@ -21,6 +21,7 @@ type answer struct {
 	Version string `json:"version"` // "3.12.1"
 	Prefix  string `json:"prefix"`  // where it is installed
 	SDK     bool   `json:"sdk"`     // Python: boto3 can be imported
+	Gems    string `json:"gems"`    // Ruby: where the gems are that come with it
 }
 
 // A record is an answer, and what it was an answer about.
@@ -112,13 +113,20 @@ print("\n" + json.dumps(a))
 const nodeProbe = `console.log("\n" + JSON.stringify({exe: process.execPath, version: process.versions.node,
 prefix: require("path").dirname(require("path").dirname(process.execPath))}))`
 
+// rubyProbe needs no library: JSON's are the same as Ruby's for such strings.
+const rubyProbe = `require "rbconfig"
+puts "", %({"exe": #{File.realpath(RbConfig.ruby).dump}, "version": #{RUBY_VERSION.dump}, "prefix": #{RbConfig::CONFIG["prefix"].dump}, "gems": #{RbConfig::CONFIG.values_at("rubylibprefix", "ruby_version").join("/gems/").dump}})`
+
 // run asks the interpreter itself.
 func (p *prober) run(ctx context.Context, f family, path string) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	args := []string{"-I", "-c", pythonProbe, filepath.Join(p.bundle, "python")}
-	if f == nodejs {
+	switch f {
+	case nodejs:
 		args = []string{"-e", nodeProbe}
+	case ruby:
+		args = []string{"--disable=gems", "-e", rubyProbe}
 	}
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "LC_ALL=C.UTF-8"}

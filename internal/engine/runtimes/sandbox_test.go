@@ -60,13 +60,18 @@ def h(event, context):
 const { execFileSync } = require('node:child_process');
 exports.h = async () => [process.argv0, process.cwd(), require('one'), execFileSync('node', ['-p', '1']).toString().trim() === '1' || 'no child'].join(' ');
 `
+	sandboxRuby = `
+require "one"
+require "rbconfig"
+def h(event:, context:) = [RbConfig.ruby, Dir.pwd, X, IO.popen(%w[ruby -e puts(1)], &:read).strip == "1"].join(" ")
+`
 )
 
 func runIn(t *testing.T, s *Set, tier sandbox.Tier, runtime string, own bool) {
 	task, opt := filepath.Join(t.TempDir(), "task"), filepath.Join(t.TempDir(), "opt")
 	version := strings.TrimPrefix(runtime, "python")
-	writeTree(t, task, map[string]string{"app.py": fmt.Sprintf(sandboxPython, version), "app.js": sandboxNode})
-	writeTree(t, opt, map[string]string{"python/one.py": "x = 1", "nodejs/node_modules/one/index.js": "module.exports = 1"})
+	writeTree(t, task, map[string]string{"app.py": fmt.Sprintf(sandboxPython, version), "app.js": sandboxNode, "app.rb": sandboxRuby})
+	writeTree(t, opt, map[string]string{"python/one.py": "x = 1", "ruby/lib/one.rb": "X = 1", "nodejs/node_modules/one/index.js": "module.exports = 1"})
 	mounts, err := s.Mounts(runtime)
 	if err != nil {
 		t.Fatal(err)
@@ -118,9 +123,9 @@ func runIn(t *testing.T, s *Set, tier sandbox.Tier, runtime string, own bool) {
 	if r := api.End(); r.Failure != nil {
 		t.Fatalf("%s", r.Failure.Payload)
 	}
-	exe := langRoot + "/bin/" + runtime
-	if strings.HasPrefix(runtime, "nodejs") {
-		exe = langRoot + "/bin/node"
+	exe := langRoot + "/bin/" + s.found[runtime].spec.binary()
+	if strings.HasPrefix(runtime, "ruby") { // which says where it was installed
+		answer = *bytes.NewBuffer(bytes.Replace(answer.Bytes(), []byte(s.found[runtime].Exe), []byte(places(box.Path)(exe)), 1))
 	}
 	want := fmt.Sprintf(`"%s %s 1 True"`, exe, taskRoot)
 	if !own {
@@ -176,14 +181,18 @@ def h(event, context):
     ctypes.CDLL("libinlayer.so")
     return "%s %s" % (os.getcwd(), one.x)
 `
+	blankRuby = `
+require "one"
+def h(event:, context:) = "#{Dir.pwd} #{X}"
+`
 	blankNode = `exports.h = async () => process.cwd() + ' ' + require('one')`
 )
 
 // assignIn runs a function in a blank, which is a fork of z unless that is nil.
 func assignIn(t *testing.T, s *Set, tier sandbox.Tier, runtime string, b Blank, z sandbox.Zygote) {
 	task, opt := filepath.Join(t.TempDir(), "task"), filepath.Join(t.TempDir(), "opt")
-	writeTree(t, task, map[string]string{"app.py": blankPython, "app.js": blankNode})
-	writeTree(t, opt, map[string]string{"python/one.py": "x = 1", "nodejs/node_modules/one/index.js": "module.exports = 1",
+	writeTree(t, task, map[string]string{"app.py": blankPython, "app.js": blankNode, "app.rb": blankRuby})
+	writeTree(t, opt, map[string]string{"python/one.py": "x = 1", "ruby/lib/one.rb": "X = 1", "nodejs/node_modules/one/index.js": "module.exports = 1",
 		"lib/libinlayer.so": library(t)})
 	box, err := tier.Open(t.Context(), sandbox.Spec{ID: strings.ReplaceAll(runtime, ".", "-"), Mounts: b.Mounts, TmpMB: 64, Late: true})
 	if err != nil {
