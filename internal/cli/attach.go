@@ -39,6 +39,11 @@ func attach(ctx context.Context, api *client, f functionConfig, list []trigger, 
 		return err
 	}
 	for _, t := range list {
+		if t.kind() == "s3" {
+			a.wanted[a.name(t)] = true
+		}
+	}
+	for _, t := range list {
 		action, err := a.one(ctx, t)
 		if err != nil {
 			return during(err, "%s", t)
@@ -64,6 +69,8 @@ func (a *attacher) one(ctx context.Context, t trigger) (action string, err error
 		return a.attachTopic(ctx, t)
 	case "bus":
 		return a.attachRule(ctx, t)
+	case "s3":
+		return a.attachBucket(ctx, t)
 	default:
 		return a.attachSchedule(ctx, t)
 	}
@@ -136,6 +143,8 @@ func (a *attacher) prune(ctx context.Context) error {
 			err = a.unsubscribe(ctx, source)
 		case strings.Contains(source, ":rule/"):
 			err = a.deleteRule(ctx, source)
+		case strings.HasPrefix(source, "arn:aws:s3:"):
+			err = a.leaveBucket(ctx, source, sid)
 		default:
 			continue
 		}

@@ -12,12 +12,13 @@ import (
 )
 
 // A trigger is one of the triggers in mayfly.json: something that invokes the
-// function. It has one of SQS, SNS, Bus and Schedule.
+// function. It has one of SQS, SNS, Bus, Schedule and S3.
 type trigger struct {
 	SQS      string `json:"sqs,omitempty"`      // a queue, by name or ARN
 	SNS      string `json:"sns,omitempty"`      // a topic, by name or ARN
 	Bus      string `json:"bus,omitempty"`      // an event bus, by name or ARN
 	Schedule string `json:"schedule,omitempty"` // at(), rate() or cron()
+	S3       string `json:"s3,omitempty"`       // a bucket
 
 	Batch       *int            `json:"batch,omitempty"`
 	Window      *int            `json:"window,omitempty"` // seconds
@@ -30,6 +31,9 @@ type trigger struct {
 	Input       json.RawMessage `json:"input,omitempty"`
 	DeadLetter  string          `json:"dead_letter,omitempty"` // a queue, by name or ARN
 	Retries     *int            `json:"retries,omitempty"`
+	Events      []string        `json:"events,omitempty"` // of a bucket; nil for all that make objects
+	Prefix      string          `json:"prefix,omitempty"` // of keys
+	Suffix      string          `json:"suffix,omitempty"`
 }
 
 // kind is the member that says what the trigger is.
@@ -41,6 +45,8 @@ func (t trigger) kind() string {
 		return "sns"
 	case t.Bus != "":
 		return "bus"
+	case t.S3 != "":
+		return "s3"
 	default:
 		return "schedule"
 	}
@@ -48,7 +54,7 @@ func (t trigger) kind() string {
 
 // String names the trigger in what deploy says.
 func (t trigger) String() string {
-	return t.kind() + " " + first(t.SQS, t.SNS, t.Bus, t.Schedule)
+	return t.kind() + " " + first(t.SQS, t.SNS, t.Bus, t.S3, t.Schedule)
 }
 
 // sum tells triggers of one function apart by all that they say.
@@ -68,6 +74,7 @@ func triggerMembers() map[string][]string {
 		"sns":      {"filter", "scope", "dead_letter"},
 		"bus":      {"pattern", "input", "dead_letter", "retries"},
 		"schedule": {"timezone", "input", "dead_letter", "retries"},
+		"s3":       {"events", "prefix", "suffix"},
 	}
 }
 
@@ -133,7 +140,7 @@ func parseTrigger(r json.RawMessage) (t trigger, offset int64, err error) {
 // check finds what the server could not tell from something that was meant.
 func (t trigger) check() error {
 	switch k := t.kind(); {
-	case first(t.SQS, t.SNS, t.Bus, t.Schedule) == "":
+	case first(t.SQS, t.SNS, t.Bus, t.S3, t.Schedule) == "":
 		return fmt.Errorf("a trigger needs the name of what invokes the function")
 	case k == "bus" && t.Pattern == nil:
 		return fmt.Errorf("%s needs a pattern", t)

@@ -9,7 +9,7 @@ import (
 
 func TestTriggersThatAreWrong(t *testing.T) {
 	for in, want := range map[string]string{
-		`{"sqs": "a", "sns": "b"}`:           "line 2: a trigger has one of bus, schedule, sns, sqs",
+		`{"sqs": "a", "sns": "b"}`:           "line 2: a trigger has one of bus, s3, schedule, sns, sqs",
 		`{"batch": 1}`:                       "line 2: a trigger has one of",
 		`7`:                                  "line 2: a trigger looks like",
 		`null`:                               "line 2: a trigger looks like",
