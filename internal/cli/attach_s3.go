@@ -21,11 +21,15 @@ type notificationPart struct {
 
 // A bucketRule is a part that tells a function.
 type bucketRule struct {
-	XMLName  xml.Name     `xml:"CloudFunctionConfiguration"`
-	ID       string       `xml:"Id"`
-	Function string       `xml:"CloudFunction"`
-	Events   []string     `xml:"Event"`
-	Filter   []filterRule `xml:"Filter>S3Key>FilterRule,omitempty"`
+	XMLName  xml.Name   `xml:"CloudFunctionConfiguration"`
+	ID       string     `xml:"Id"`
+	Function string     `xml:"CloudFunction"`
+	Events   []string   `xml:"Event"`
+	Filter   *keyFilter `xml:"Filter"`
+}
+
+type keyFilter struct {
+	Rules []filterRule `xml:"S3Key>FilterRule"`
 }
 
 type filterRule struct {
@@ -68,9 +72,13 @@ func (t trigger) rule(id, function string) (p notificationPart, err error) {
 		r.Events = append(r.Events, "s3:"+strings.TrimPrefix(e, "s3:"))
 	}
 	for _, f := range []filterRule{{"prefix", t.Prefix}, {"suffix", t.Suffix}} {
-		if f.Value != "" {
-			r.Filter = append(r.Filter, f)
+		if f.Value == "" {
+			continue
 		}
+		if r.Filter == nil {
+			r.Filter = new(keyFilter)
+		}
+		r.Filter.Rules = append(r.Filter.Rules, f)
 	}
 	text, err := xml.Marshal(r)
 	if err == nil {
