@@ -36,6 +36,9 @@ const (
 	networks = "VPC_"
 )
 
+// Secret tells whether a has a secret.
+func (a Access) Secret() bool { return !strings.HasPrefix(a.Type, networks) }
+
 // CheckAccess tells whether a mapping may have such Access: its types are known,
 // none is there twice, and there is one way at most to say who reads.
 func CheckAccess(all []Access) error {
@@ -43,7 +46,7 @@ func CheckAccess(all []Access) error {
 	names := 0
 	for _, a := range all {
 		switch {
-		case strings.HasPrefix(a.Type, networks):
+		case !a.Secret():
 			continue
 		case a.Type == Plain, a.Type == Scram256, a.Type == Scram512, a.Type == Client:
 			names++
@@ -81,7 +84,7 @@ func (t *Topic) options(ctx context.Context) ([]kgo.Opt, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	secure := false
 	for _, a := range t.c.Access {
-		if strings.HasPrefix(a.Type, networks) {
+		if !a.Secret() {
 			continue
 		}
 		c, err := t.credential(ctx, a)

@@ -54,7 +54,7 @@ func New(c Config) *Topic {
 }
 
 // Close commits what is done, leaves the group, and disconnects.
-func (t *Topic) Close() error {
+func (t *Topic) Close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.member != nil {
@@ -65,7 +65,6 @@ func (t *Topic) Close() error {
 		t.client.Close()
 		t.client = nil
 	}
-	return nil
 }
 
 // How long a request is tried for, and how old what is known of the cluster may

@@ -35,8 +35,12 @@ type kind struct {
 	stream *source.StreamInfo
 }
 
-// describe asks the source about what its ARN names.
-func (m *Manager) describe(ctx context.Context, from string) (kind, error) {
+// describe asks the source about what a mapping reads.
+func (m *Manager) describe(ctx context.Context, one Mapping) (kind, error) {
+	if one.Kafka != nil {
+		return m.describeTopic(ctx, one)
+	}
+	from := one.Source
 	a, err := arn.Parse(from)
 	if err != nil {
 		return kind{}, invalid("Unrecognized event source.")
@@ -132,8 +136,9 @@ const (
 	maxAge = 604800
 )
 
-// checkStream holds a plan to what its stream allows.
-func (p Plan) checkStream(from string, info source.StreamInfo, now time.Time) error {
+// checkStream holds a mapping to what its stream allows.
+func (one Mapping) checkStream(info source.StreamInfo, now time.Time) error {
+	p, from := one.Plan, one.Source
 	switch {
 	case p.Concurrency != 0:
 		return errUnsupported("ScalingConfig")
@@ -148,11 +153,11 @@ func (p Plan) checkStream(from string, info source.StreamInfo, now time.Time) er
 		return err
 	}
 	if info.Kind == source.Kafka {
-		if err := p.checkKafka(); err != nil {
+		if err := one.checkKafka(); err != nil {
 			return err
 		}
 	}
-	if p.OnFailure != "" && !destination(p.OnFailure) {
+	if p.OnFailure != "" && !destination(p.OnFailure) && !(info.Kind == source.Kafka && stream.IsTopic(p.OnFailure)) {
 		return invalid("The provided destination config DestinationConfig(onSuccess=null, onFailure=OnFailure(destination=%s)) is invalid.", p.OnFailure)
 	}
 	if stream.CheckFilters(info.Kind, p.Filters) != nil {
@@ -174,17 +179,6 @@ func (p Plan) checkStart(from string, info source.StreamInfo, now time.Time) err
 		return invalid("StartingPositionTimestamp can only be specified when StartingPosition is AT_TIMESTAMP.")
 	case p.PositionAt.After(now):
 		return invalid("StartingPositionTimestamp cannot be in the future.")
-	}
-	return nil
-}
-
-// checkKafka refuses what topics do not have.
-func (p Plan) checkKafka() error {
-	switch {
-	case p.Factor > 1:
-		return errUnsupported("ParallelizationFactor")
-	case p.Tumbling > 0:
-		return errUnsupported("TumblingWindowInSeconds")
 	}
 	return nil
 }

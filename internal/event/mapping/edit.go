@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/mayfly-faas/mayfly/internal/event/kafka"
 	"github.com/mayfly-faas/mayfly/internal/function"
 	"github.com/mayfly-faas/mayfly/internal/store"
 )
@@ -39,6 +40,10 @@ type Edit struct {
 	MaxAge     *int32
 	Tumbling   *int32
 	OnFailure  *string // "" takes the destination away
+
+	// Of Kafka alone.
+	Access *[]kafka.Access
+	Group  *string // for Update, where it must be what it is
 }
 
 // How many records a batch has when nobody says how many.
@@ -49,11 +54,23 @@ const (
 
 // Create makes a mapping from a source to a function.
 func (m *Manager) Create(ctx context.Context, from string, e Edit, tags map[string]string) (Mapping, error) {
-	one := Mapping{UUID: uuid.NewString(), Source: from, State: Creating, Tags: tags, Plan: Plan{Enabled: true, BatchSize: queueBatch}}
+	one := fresh(from, tags)
 	if m.streamOf(one) != nil {
-		one.Plan = Plan{Enabled: true, BatchSize: streamBatch, Streaming: Streaming{Factor: 1, Retries: -1, MaxAge: -1}}
+		one.Plan = streamPlan()
 	}
-	if err := checkTags(tags); err != nil {
+	return m.create(ctx, one, e)
+}
+
+func fresh(from string, tags map[string]string) Mapping {
+	return Mapping{UUID: uuid.NewString(), Source: from, State: Creating, Tags: tags, Plan: Plan{Enabled: true, BatchSize: queueBatch}}
+}
+
+func streamPlan() Plan {
+	return Plan{Enabled: true, BatchSize: streamBatch, Streaming: Streaming{Factor: 1, Retries: -1, MaxAge: -1}}
+}
+
+func (m *Manager) create(ctx context.Context, one Mapping, e Edit) (Mapping, error) {
+	if err := checkTags(one.Tags); err != nil {
 		return one, err
 	}
 	if err := m.apply(ctx, &one, e); err != nil {
@@ -96,7 +113,7 @@ func errInUse(state string) error {
 func (m *Manager) save(ctx context.Context, one Mapping, was string) (Mapping, error) {
 	one.Modified = m.c.Now()
 	err := m.c.DB.Update(ctx, func(tx store.Tx) error {
-		other, err := twin(tx, one.Source, one.FunctionARN, one.UUID)
+		other, err := twin(tx, one)
 		if err != nil {
 			return err
 		}
@@ -136,15 +153,18 @@ func (m *Manager) errTwin(one Mapping, other string) error {
 // apply changes one as e wants it, or says why that cannot be.
 func (m *Manager) apply(ctx context.Context, one *Mapping, e Edit) error {
 	one.Plan.edit(e)
+	if err := one.editKafka(e); err != nil {
+		return err
+	}
 	if err := one.Plan.check(); err != nil {
 		return err
 	}
-	k, err := m.describe(ctx, one.Source)
+	k, err := m.describe(ctx, *one)
 	switch {
 	case err != nil:
 		return err
 	case k.stream != nil:
-		err = one.Plan.checkStream(one.Source, *k.stream, m.c.Now())
+		err = one.checkStream(*k.stream, m.c.Now())
 	default:
 		err = one.Plan.checkQueue(*k.queue, e)
 	}

@@ -34,6 +34,7 @@ func newFollower(m *Manager, one Mapping, from source.Stream) *follower {
 func (f *follower) loop() {
 	defer close(f.done)
 	defer f.cancel()
+	defer release(f.job.Stream)
 	f.m.streams.Run(f.ctx, f.job)
 }
 
@@ -44,6 +45,9 @@ func (f *follower) end() {
 
 // streamOf is the stream that a mapping reads; nil when it reads a queue.
 func (m *Manager) streamOf(one Mapping) source.Stream {
+	if one.Kafka != nil {
+		return m.topicOf(one)
+	}
 	a, err := arn.Parse(one.Source)
 	if err != nil {
 		return nil
@@ -53,7 +57,7 @@ func (m *Manager) streamOf(one Mapping) source.Stream {
 
 // job is a mapping of a stream as it is to run.
 func (m *Manager) job(one Mapping, from source.Stream) stream.Job {
-	return stream.Job{
+	j := stream.Job{
 		UUID: one.UUID, Source: one.Source, Stream: from, Start: one.start(), Function: one.Function, FunctionARN: one.FunctionARN,
 		Plan: stream.Plan{
 			BatchSize: int(one.BatchSize), Window: seconds(one.Window), Filters: one.Filters, Reports: one.Reports,
@@ -62,6 +66,10 @@ func (m *Manager) job(one Mapping, from source.Stream) stream.Job {
 		},
 		Note: func(result string) { m.note(one.UUID, result) },
 	}
+	if one.Kafka != nil {
+		one.ofKafka(&j.Plan)
+	}
+	return j
 }
 
 func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }
@@ -84,6 +92,7 @@ func (m *Manager) begin(one Mapping) {
 	if from == nil || !one.Enabled || one.State == Deleting {
 		return
 	}
+	defer release(from)
 	if err := m.streams.Begin(m.ctx, m.job(one, from)); err != nil && m.ctx.Err() == nil {
 		m.c.Log.Warn("a stream could not be read", "mapping", one.UUID, "source", one.Source, "error", err)
 	}

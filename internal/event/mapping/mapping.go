@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mayfly-faas/mayfly/internal/event/kafka"
 	"github.com/mayfly-faas/mayfly/internal/event/source"
 	"github.com/mayfly-faas/mayfly/internal/event/stream"
 	"github.com/mayfly-faas/mayfly/internal/event/target"
@@ -43,11 +44,12 @@ type Mapping struct {
 	UUID        string
 	Function    function.Ref
 	FunctionARN string
-	Source      string // ARN
+	Source      string // ARN; a name of ours for a cluster that has none
 	State       string
 	Modified    time.Time
 	Tags        map[string]string
 	Plan
+	Kafka *Kafka `json:",omitempty"` // nil when the source is something else
 
 	// Result is how the last batch ended: "OK", "PROBLEM: ..."; "" when there was none.
 	Result string `json:"-"`
@@ -114,7 +116,8 @@ type Config struct {
 	Sources   map[string]source.Source // by service: "sqs"
 	Streams   map[string]source.Stream // by service: "kinesis"
 	Router    *target.Router           // leads to where failures of streams are told
-	Objects   stream.Objects           // takes failures whose destination is a bucket; nil is none
+	Secrets   kafka.Secrets            // lets mappings into clusters of Kafka; nil is none
+	Clusters  kafka.Clusters           // says where clusters of Kafka are that have an ARN
 	Account   string
 	Region    string
 	Now       func() time.Time // nil is time.Now
@@ -150,7 +153,7 @@ func Open(ctx context.Context, c Config) (*Manager, error) {
 		return nil, fmt.Errorf("open event source mappings: %w", err)
 	}
 	var err error
-	m.streams, err = stream.Open(ctx, stream.Config{DB: c.DB, Functions: c.Functions, Router: c.Router, Objects: c.Objects, Now: c.Now, Log: c.Log})
+	m.streams, err = stream.Open(ctx, stream.Config{DB: c.DB, Functions: c.Functions, Router: c.Router, Now: c.Now, Log: c.Log})
 	if err != nil {
 		return nil, err
 	}

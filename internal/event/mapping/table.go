@@ -77,9 +77,12 @@ func list(tx store.Tx, after, source, function string, limit int) ([]Mapping, er
 }
 
 // twin is the mapping of the same source and function; "" for none.
-func twin(tx store.Tx, source, function, but string) (string, error) {
+func twin(tx store.Tx, one Mapping) (string, error) {
+	if one.Kafka != nil {
+		return twinTopic(tx, one)
+	}
 	ids, err := store.All(tx, func(scan func(...any) error) (id string, err error) { return id, scan(&id) },
-		`SELECT uuid FROM mapping_mappings WHERE source = ? AND function = ? AND uuid <> ? LIMIT 1`, source, function, but)
+		`SELECT uuid FROM mapping_mappings WHERE source = ? AND function = ? AND uuid <> ? LIMIT 1`, one.Source, one.FunctionARN, one.UUID)
 	if err != nil || len(ids) == 0 {
 		return "", err
 	}

@@ -30,15 +30,6 @@ func mapped[In, Out any](s *service, h func(context.Context, *In) (*Out, error))
 
 // https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
 func (s *service) createEventSourceMapping(ctx context.Context, in *CreateEventSourceMappingRequest) (*EventSourceMappingConfiguration, error) {
-	if in.EventSourceArn == nil {
-		if in.SelfManagedEventSource != nil {
-			return nil, unsupported("event source mappings of Kafka")
-		}
-		return nil, invalidParameter("Unrecognized event source.")
-	}
-	if len(in.Queues)+len(in.Topics)+len(in.SourceAccessConfigurations) > 0 || in.SelfManagedEventSource != nil {
-		return nil, invalidParameter("Unsupported parameter for given event source mapping type.")
-	}
 	e, err := mappingEdit(&UpdateEventSourceMappingRequest{
 		FunctionName: in.FunctionName, Enabled: in.Enabled, BatchSize: in.BatchSize, FilterCriteria: in.FilterCriteria,
 		FunctionResponseTypes: in.FunctionResponseTypes, KMSKeyArn: in.KMSKeyArn, LoggingConfig: in.LoggingConfig,
@@ -47,6 +38,8 @@ func (s *service) createEventSourceMapping(ctx context.Context, in *CreateEventS
 		ParallelizationFactor: in.ParallelizationFactor, BisectBatchOnFunctionError: in.BisectBatchOnFunctionError,
 		MaximumRetryAttempts: in.MaximumRetryAttempts, MaximumRecordAgeInSeconds: in.MaximumRecordAgeInSeconds,
 		TumblingWindowInSeconds: in.TumblingWindowInSeconds, DestinationConfig: in.DestinationConfig,
+		SourceAccessConfigurations: in.SourceAccessConfigurations, AmazonManagedKafkaEventSourceConfig: in.AmazonManagedKafkaEventSourceConfig,
+		SelfManagedKafkaEventSourceConfig: in.SelfManagedKafkaEventSourceConfig,
 	})
 	if err != nil {
 		return nil, err
@@ -55,7 +48,7 @@ func (s *service) createEventSourceMapping(ctx context.Context, in *CreateEventS
 	if at := in.StartingPositionTimestamp; at != nil {
 		e.PositionAt = &at.Time
 	}
-	one, err := s.mappings.Create(ctx, text(in.EventSourceArn), e, in.Tags)
+	one, err := s.createMapping(ctx, in, e)
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +68,23 @@ func (s *service) updateEventSourceMapping(ctx context.Context, in *UpdateEventS
 	return s.mapping(one), nil
 }
 
+// createMapping makes a mapping of what its source is.
+func (s *service) createMapping(ctx context.Context, in *CreateEventSourceMappingRequest, e mapping.Edit) (one mapping.Mapping, err error) {
+	switch {
+	case ofKafka(in):
+		k, err := kafkaOf(in)
+		if err != nil {
+			return one, err
+		}
+		return s.mappings.Topic(ctx, text(in.EventSourceArn), k, e, in.Tags)
+	case in.EventSourceArn == nil:
+		return one, invalidParameter("Unrecognized event source.")
+	case len(in.Queues)+len(in.Topics) > 0, in.AmazonManagedKafkaEventSourceConfig != nil, in.SelfManagedKafkaEventSourceConfig != nil:
+		return one, invalidParameter("Unsupported parameter for given event source mapping type.")
+	}
+	return s.mappings.Create(ctx, text(in.EventSourceArn), e, in.Tags)
+}
+
 func invalidParameter(text string) error {
 	return awserr.New(400, "InvalidParameterValueException", "%s", text)
 }
@@ -87,6 +97,9 @@ func mappingEdit(in *UpdateEventSourceMappingRequest) (e mapping.Edit, err error
 		MaxAge: in.MaximumRecordAgeInSeconds, Tumbling: in.TumblingWindowInSeconds,
 	}
 	if e.OnFailure, err = failureDestination(in.DestinationConfig); err != nil {
+		return e, err
+	}
+	if err := kafkaEdit(&e, in); err != nil {
 		return e, err
 	}
 	if in.FilterCriteria != nil {
@@ -175,10 +188,13 @@ func (s *service) deleteEventSourceMapping(ctx context.Context, in *DeleteEventS
 // mapping shows a mapping, with the members that AWS shows of its kind.
 func (s *service) mapping(one mapping.Mapping) *EventSourceMappingConfiguration {
 	c := &EventSourceMappingConfiguration{
-		UUID: new(one.UUID), EventSourceMappingArn: new(s.mappings.ARN(one.UUID)), EventSourceArn: new(one.Source), FunctionArn: new(one.FunctionARN),
+		UUID: new(one.UUID), EventSourceMappingArn: new(s.mappings.ARN(one.UUID)), FunctionArn: new(one.FunctionARN),
 		BatchSize: new(one.BatchSize), MaximumBatchingWindowInSeconds: new(one.Window), LastModified: &wire.Time{Time: one.Modified},
 		State: new(one.State), StateTransitionReason: new("USER_INITIATED"), LastProcessingResult: some(one.Result),
 		FunctionResponseTypes: []string{}, KMSKeyArn: some(one.KMSKey),
+	}
+	if one.ByARN() {
+		c.EventSourceArn = new(one.Source)
 	}
 	if one.Reports {
 		c.FunctionResponseTypes = []string{"ReportBatchItemFailures"}
@@ -203,6 +219,9 @@ func (s *service) mapping(one mapping.Mapping) *EventSourceMappingConfiguration 
 	}
 	if one.Position != "" {
 		showStreaming(c, one)
+	}
+	if one.Kafka != nil {
+		showKafka(c, one)
 	}
 	return c
 }
