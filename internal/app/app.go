@@ -37,6 +37,8 @@ type Config struct {
 	Near    bool   // run a runtime on a near version of its interpreter
 	Offline bool   // functions cannot reach the world outside this machine
 
+	DynamoDB string // where the streams of tables are, for mappings; "" is nowhere
+
 	Hosts       []string // names that clients may reach us by, beside our own
 	Concurrency int      // the account's concurrent executions; 0 is 1,000
 	LogsMB      int      // how much of function logs is kept; 0 is 2,048

@@ -71,7 +71,7 @@ func (a *App) openInvokers(ctx context.Context) (err error) {
 	}
 	a.onClose(func(context.Context) error { return e.async.Close() })
 	e.mappings, err = mapping.Open(ctx, mapping.Config{DB: e.db, Functions: a.functions, Account: Account, Region: a.config.Region,
-		Sources: map[string]source.Source{"sqs": e.queues}, Streams: map[string]source.Stream{"kinesis": a.streams.kinesis}, Router: &e.router,
+		Sources: map[string]source.Source{"sqs": e.queues}, Streams: a.streamSources(), Router: &e.router,
 		Secrets: kafka.Folder(a.path("secrets")), Clusters: kafka.Clusters(a.path("clusters.json"))})
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func Run(ctx context.Context, o cli.ServeOptions) error {
 // configOf is what the command line asks for.
 func configOf(o cli.ServeOptions) Config {
 	return Config{Data: o.Data, Region: o.Region, Tier: o.Tier, AuthOff: o.AuthOff, Near: o.Near, Version: o.Version,
-		Hosts: o.Hosts, Offline: o.Offline, Concurrency: o.Concurrency, LogsMB: o.LogsMB,
+		Hosts: o.Hosts, Offline: o.Offline, DynamoDB: o.DynamoDB, Concurrency: o.Concurrency, LogsMB: o.LogsMB,
 		MemoryMB: o.MemoryMB, BlanksMB: o.BlanksMB, KeepWarm: o.KeepWarm}
 }
 

@@ -35,6 +35,7 @@ type ServeOptions struct {
 	Version     string   // of this program
 	Hosts       []string // names that clients may reach the server by, beside its own
 	Offline     bool     // functions cannot reach the world outside this machine
+	DynamoDB    string   // URL of a DynamoDB whose streams functions may read
 	Concurrency int      // the account's limit of concurrent executions
 	LogsMB      int      // how much of function logs is kept
 

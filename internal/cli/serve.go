@@ -58,6 +58,7 @@ Running invocations may end before the server stops; a second Ctrl-C stops it at
 	f.BoolVar(&o.Near, "near-runtimes", false, "run a runtime on a near version of its interpreter if its own is not here")
 	f.StringSliceVar(&o.Hosts, "host", nil, "a further name by which clients reach the server; others are refused")
 	f.BoolVar(&o.Offline, "offline", false, "functions cannot reach the world outside this machine")
+	f.StringVar(&o.DynamoDB, "dynamodb-endpoint", "", "URL of a DynamoDB whose streams functions may read; {region} in it is the stream's")
 	f.IntVar(&o.Concurrency, "concurrency", 1000, "the account's limit of concurrent executions")
 	f.IntVar(&o.LogsMB, "logs-mb", 2048, "keep so many MB of function logs; the oldest go first")
 	f.IntVar(&o.MemoryMB, "memory-mb", 0, "MB that all sandboxes together may use; 0: four fifths of the machine's, -1: no limit")

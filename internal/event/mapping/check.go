@@ -55,7 +55,9 @@ func (m *Manager) describe(ctx context.Context, one Mapping) (kind, error) {
 	s := m.c.Sources[a.Service]
 	if s == nil {
 		switch a.Service {
-		case "kinesis", "dynamodb", "kafka", "mq", "rds", "docdb", "sqs":
+		case "dynamodb":
+			return kind{}, invalid("Mayfly has no tables. To read the streams of a DynamoDB elsewhere, start it with --dynamodb-endpoint.")
+		case "kinesis", "kafka", "mq", "rds", "docdb", "sqs":
 			return kind{}, invalid("Mayfly does not support event source mappings of %s yet.", a.Service)
 		}
 		return kind{}, invalid("Unrecognized event source.")

@@ -539,6 +539,7 @@ func TestWhatIsRefused(t *testing.T) {
 		fail("Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10", queue, Edit{BatchSize: new(int32(11))})
 		fail("Unrecognized event source.", "arn:aws:s3:::bucket", Edit{})
 		fail("Mayfly does not support event source mappings of mq yet.", "arn:aws:mq:us-east-1:000000000000:broker:b:1", Edit{})
+		fail("Mayfly has no tables. To read the streams of a DynamoDB elsewhere, start it with --dynamodb-endpoint.", "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/2026", Edit{})
 		r.fs.with(func() { r.fs.timeout = time.Minute })
 		fail("Queue visibility timeout: 30 seconds is less than Function timeout: 60 seconds", queue, Edit{})
 		r.fs.with(func() { r.fs.timeout = 0 })

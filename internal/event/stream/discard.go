@@ -2,7 +2,6 @@ package stream
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"time"
@@ -85,15 +84,13 @@ func (l *lane) discard(part []item, g *segment, condition string) bool {
 	r.m.c.Log.Warn("records of a stream are given up", "mapping", r.job.UUID, "shard", l.s.id, "records", len(part), "condition", condition)
 	p := &step{lane: l, items: len(part), window: l.openWindow(part)}
 	sent, ok := false, true
-	switch to, err := arn.Parse(r.job.OnFailure); {
+	switch {
 	case r.job.OnFailure == "":
 		ok = l.s.keep(p)
 	case IsTopic(r.job.OnFailure):
 		sent, ok = l.toTopic(part, g, condition, p)
-	case err == nil && to.Service == "s3":
-		sent, ok = l.toBucket(to.Resource, p, l.report(part, g, condition, true))
 	default:
-		sent, ok = l.toTarget(p, l.report(part, g, condition, false))
+		sent, ok = l.toTarget(part, g, condition, p)
 	}
 	if ok {
 		r.stats.dropped(len(part))
@@ -104,13 +101,21 @@ func (l *lane) discard(part []item, g *segment, condition string) bool {
 	return ok
 }
 
-// toTarget sends a report within the transaction of the step.
-func (l *lane) toTarget(p *step, body []byte) (sent, ok bool) {
+// toTarget sends a report within the transaction of the step. In a bucket it has
+// the records, and a key of its own.
+func (l *lane) toTarget(part []item, g *segment, condition string, p *step) (sent, ok bool) {
 	r := l.s.r
+	d := target.Delivery{Principal: "lambda.amazonaws.com", SourceARN: r.job.FunctionARN}
+	to, err := arn.Parse(r.job.OnFailure)
+	inBucket := err == nil && to.Service == "s3"
+	if inBucket {
+		d.Key = "aws/lambda/" + r.job.UUID + "/" + l.s.id + r.m.c.Now().UTC().Format("/2006/01/02/2006-01-02T15.04.05-") + uuid.NewString()
+	}
+	d.Payload = l.report(part, g, condition, inBucket)
 	var committed func()
 	var refused error
 	ok = l.s.keep(p, func(tx store.Tx) (err error) {
-		committed, err = r.m.c.Router.Enqueue(tx, r.job.OnFailure, target.Delivery{Payload: body, Principal: "lambda.amazonaws.com", SourceARN: r.job.FunctionARN})
+		committed, err = r.m.c.Router.Enqueue(tx, r.job.OnFailure, d)
 		refused = err
 		if errors.Is(err, target.ErrNotFound) || errors.Is(err, target.ErrDenied) || errors.Is(err, target.ErrInvalid) {
 			err = nil // that is final, and the shard is to go on
@@ -128,22 +133,6 @@ func (l *lane) toTarget(p *step, body []byte) (sent, ok bool) {
 	}
 	return true, true
 }
-
-// toBucket writes a report before the step.
-func (l *lane) toBucket(bucket string, p *step, body []byte) (sent, ok bool) {
-	r, now := l.s.r, l.s.r.m.c.Now().UTC()
-	key := "aws/lambda/" + r.job.UUID + "/" + l.s.id + now.Format("/2006/01/02/2006-01-02T15.04.05-") + uuid.NewString()
-	err := errNoObjects
-	if r.m.c.Objects != nil {
-		err = r.m.c.Objects.Put(context.WithoutCancel(r.ctx), bucket, key, body)
-	}
-	if err != nil {
-		l.unsent(err)
-	}
-	return err == nil, l.s.keep(p)
-}
-
-var errNoObjects = errors.New("stream: there are no buckets here")
 
 func (l *lane) unsent(err error) {
 	l.s.r.m.c.Log.Warn("a failure could not be told to its destination", "mapping", l.s.r.job.UUID, "destination", l.s.r.job.OnFailure, "error", err)

@@ -340,7 +340,7 @@ func TestAReportInABucketHasTheRecords(t *testing.T) {
 		r.put(0, "k", "bad")
 		r.start()
 		now := time.Now().UTC()
-		prefix := "failures/aws/lambda/u/shardId-000000000000/" + now.Format("2006/01/02/2006-01-02T15.04.05-")
+		prefix := "aws/lambda/u/shardId-000000000000/" + now.Format("2006/01/02/2006-01-02T15.04.05-")
 		if len(r.bucket.keys) != 1 || !strings.HasPrefix(r.bucket.keys[0], prefix) {
 			r.Fatalf("keys %q, want one of %s", r.bucket.keys, prefix)
 		}

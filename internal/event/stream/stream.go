@@ -28,18 +28,11 @@ type Functions interface {
 	Handling(context.Context, function.Ref) (function.Handling, error)
 }
 
-// Objects is where records of failures go whose destination is a bucket. Put
-// returns once the object is durable.
-type Objects interface {
-	Put(ctx context.Context, bucket, key string, body []byte) error
-}
-
 // A Config is what a Manager is made of.
 type Config struct {
 	DB        store.DB // also that of the targets which Router leads to
 	Functions Functions
 	Router    *target.Router   // leads to the destinations of failures
-	Objects   Objects          // nil is none
 	Now       func() time.Time // nil is time.Now
 	Log       *slog.Logger     // nil is slog.Default()
 }

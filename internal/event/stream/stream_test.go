@@ -152,17 +152,9 @@ func (b *box) Enqueue(_ store.Tx, _ arn.ARN, d target.Delivery) (func(), error) 
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.err == nil {
-		b.got = append(b.got, d.Payload)
+		b.got, b.keys = append(b.got, d.Payload), append(b.keys, d.Key)
 	}
 	return nil, b.err
-}
-
-func (b *box) Put(_ context.Context, bucket, key string, body []byte) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.keys = append(b.keys, bucket+"/"+key)
-	b.got = append(b.got, body)
-	return b.err
 }
 
 func (b *box) all() [][]byte {
@@ -212,7 +204,8 @@ func (r *rig) open() {
 	r.must(err)
 	router := &target.Router{}
 	router.Register("sqs", r.queue)
-	r.m, err = Open(r.Context(), Config{DB: r.db, Functions: r.fs, Router: router, Objects: r.bucket, Log: slog.New(slog.DiscardHandler)})
+	router.Register("s3", r.bucket)
+	r.m, err = Open(r.Context(), Config{DB: r.db, Functions: r.fs, Router: router, Log: slog.New(slog.DiscardHandler)})
 	r.must(err)
 }
 
