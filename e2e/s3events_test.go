@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/kinesis"
+	kinesistypes "github.com/aws/aws-sdk-go-v2/service/kinesis/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
@@ -138,4 +140,50 @@ func (s *server) awaitObject(t *testing.T, bucket, key string) (content []byte) 
 		return err == nil
 	})
 	return content
+}
+
+// TestAggregates is examples/aggregates, as its README tells it, with a shorter
+// window.
+func TestAggregates(t *testing.T) {
+	s, dir := start(t), t.TempDir()
+	s.sh(dir, "cp -r "+filepath.Join(root(t), "examples", "aggregates")+" . && rm -rf aggregates/build")
+	if out := s.sh(dir, "aggregates/up.sh sums readings 2"); !strings.Contains(out, "created aggregates") {
+		t.Fatalf("up.sh says\n%s", out)
+	}
+	c, o := kinesis.NewFromConfig(s.config()), s.objects()
+	const sensors, each = 5, 200
+	want := 0
+	for i := range each {
+		var all []kinesistypes.PutRecordsRequestEntry
+		for n := range sensors {
+			all = append(all, kinesistypes.PutRecordsRequestEntry{PartitionKey: aws.String(fmt.Sprint("s", n)), Data: fmt.Appendf(nil, `{"sensor":"s%d","value":%d}`, n, i)})
+			want += i
+		}
+		out, err := c.PutRecords(t.Context(), &kinesis.PutRecordsInput{StreamName: aws.String("readings"), Records: all})
+		if err != nil || *out.FailedRecordCount > 0 {
+			t.Fatal(err)
+		}
+	}
+	type sums struct{ Count, Sum, Min, Max int }
+	var total sums
+	await(t, "all windows", func() bool {
+		total = sums{}
+		list, err := o.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String("sums"), Prefix: aws.String("readings/")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, one := range list.Contents {
+			var w struct{ Sensors map[string]sums }
+			if err := json.Unmarshal(s.awaitObject(t, "sums", *one.Key), &w); err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range w.Sensors {
+				total.Count, total.Sum, total.Max = total.Count+x.Count, total.Sum+x.Sum, max(total.Max, x.Max)
+			}
+		}
+		return total.Count >= sensors*each
+	})
+	if (total != sums{sensors * each, want, 0, each - 1}) {
+		t.Errorf("the windows come to %+v, want %d records of %d", total, sensors*each, want)
+	}
 }
