@@ -9,6 +9,7 @@ import (
 	"net/http"
 
 	"github.com/mayfly-faas/mayfly/internal/event/async"
+	"github.com/mayfly-faas/mayfly/internal/event/bucket"
 	"github.com/mayfly-faas/mayfly/internal/event/kafka"
 	"github.com/mayfly-faas/mayfly/internal/event/mapping"
 	"github.com/mayfly-faas/mayfly/internal/event/source"
@@ -31,6 +32,8 @@ type eventing struct {
 	schedules *scheduler.Book
 	async     *async.Queue
 	mappings  *mapping.Manager
+	notifier  *bucket.Forwarder // nil without objects, and so is the writer
+	writer    *bucket.Writer
 }
 
 // openEvents opens what carries events. Those that take them are open before

@@ -25,6 +25,14 @@ func (m eventMetrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	count("rule_events_dropped_total", "Events of rules that were given up without a dead-letter queue.", e.buses.Dropped())
 	count("schedule_events_dropped_total", "Events of schedules that were given up without a dead-letter queue.", e.schedules.Dropped())
+	if e.notifier != nil {
+		n := e.notifier.Stats()
+		count("bucket_changes_told_total", "Changes of objects that those who want to know were told of.", n.Told)
+		count("bucket_events_dropped_total", "Events of buckets that their targets refused for good.", n.Dropped)
+	}
+	if e.writer != nil {
+		count("bucket_records_dropped_total", "Records for buckets that are gone.", e.writer.Dropped())
+	}
 }
 
 // collectAsync tells of the asynchronous events of one function.

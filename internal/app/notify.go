@@ -22,6 +22,7 @@ func (a *App) openNotifications(ctx context.Context, changes object.Outbox) (*bu
 		},
 	})
 	if err == nil {
+		a.events.notifier = f
 		a.onClose(func(context.Context) error { return f.Close() })
 	}
 	return f, err
@@ -49,6 +50,7 @@ func (a *App) functionPolicy(ctx context.Context, to arn.ARN) (string, error) {
 func (a *App) openBucketWriter(ctx context.Context, objects bucket.Objects) (*bucket.Writer, error) {
 	w, err := bucket.OpenWriter(ctx, bucket.WriterConfig{DB: a.events.db, Objects: objects, Account: Account})
 	if err == nil {
+		a.events.writer = w
 		a.onClose(func(context.Context) error { return w.Close() })
 		a.events.router.Register("s3", w)
 	}

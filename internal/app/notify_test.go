@@ -140,6 +140,7 @@ func TestNotificationsOfBuckets(t *testing.T) {
 	s.add(object.Change{Event: "ObjectCreated:Put", Time: time.Now(), Object: object.Info{Bucket: "b", Key: "a b", Size: 3, ETag: "e", Sequencer: "01"}, Owner: "o", Region: "eu-central-1",
 		Rules: []object.Rule{{ID: "1", Target: q}, {ID: "2", Target: fn}}})
 	c.received("q", `"key":"a+b"`)
+	c.want(200, "mayfly_bucket_changes_told_total 1", "GET", "/metrics", "", "")
 	p := <-s.puts
 	if ok, err := regexp.MatchString(`^aws/lambda/async/f/\d{4}/\d\d/\d\d/`, p.Key); err != nil || !ok || p.Bucket != "failures" {
 		t.Errorf("put %s into %s", p.Key, p.Bucket)
