@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -24,6 +25,17 @@ import (
 func TestStreams(t *testing.T) {
 	s := start(t)
 	s.client(t, python(t), "clients/scenario_streams.py", s.pythonRuntime())
+}
+
+// TestDynamoDBStreams has changes of a table run functions. It needs a DynamoDB,
+// such as DynamoDB Local: MAYFLY_DYNAMODB is its URL.
+func TestDynamoDBStreams(t *testing.T) {
+	url := os.Getenv("MAYFLY_DYNAMODB")
+	if url == "" {
+		t.Skip("MAYFLY_DYNAMODB names no DynamoDB")
+	}
+	s := start(t, "--dynamodb-endpoint", url)
+	s.client(t, python(t), "clients/scenario_streams_dynamodb.py", s.pythonRuntime(), url)
 }
 
 // pyReader writes down each record that it handles, in a file that outlives the

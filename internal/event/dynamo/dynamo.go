@@ -41,14 +41,15 @@ type Config struct {
 type Streams struct {
 	c Config
 
-	mu        sync.Mutex          // guards iterators
-	iterators map[string]iterator // by stream and shard
+	mu        sync.Mutex      // guards what follows
+	iterators map[spot]string // where the API goes on
+	locals    map[string]bool // streams that DynamoDB Local knows by its own region
 }
 
-// An iterator is where the API goes on, when a reader does at a place.
-type iterator struct {
-	at   source.Place
-	name string
+// A spot is a place of a shard of a stream.
+type spot struct {
+	arn, shard string
+	at         source.Place
 }
 
 var (
@@ -62,7 +63,7 @@ func New(c Config) *Streams {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Streams{c: c, iterators: map[string]iterator{}}
+	return &Streams{c: c, iterators: map[spot]string{}, locals: map[string]bool{}}
 }
 
 // call asks for an operation.
@@ -126,7 +127,7 @@ func (s *Streams) describe(ctx context.Context, arn string) (all description, er
 		ARN   string `json:"StreamArn"`
 		Start string `json:"ExclusiveStartShardId,omitempty"`
 	}
-	for in := (request{ARN: arn}); ; {
+	for in := (request{ARN: s.name(arn)}); ; {
 		var out struct {
 			Description description `json:"StreamDescription"`
 		}
@@ -144,7 +145,34 @@ func (s *Streams) describe(ctx context.Context, arn string) (all description, er
 // Describe implements source.Stream.
 func (s *Streams) Describe(ctx context.Context, arn string) (source.StreamInfo, error) {
 	_, err := s.describe(ctx, arn)
+	if errors.Is(err, source.ErrNotFound) {
+		s.rename(arn)
+		if _, err = s.describe(ctx, arn); err != nil {
+			s.rename(arn)
+		}
+	}
 	return source.StreamInfo{ARN: arn, Kind: source.DynamoDB}, err
+}
+
+// localRegion is what DynamoDB Local has for a region in its ARNs, which Lambda's
+// API takes for no region at all. Its streams are named here by any other one.
+const localRegion = "ddblocal"
+
+// rename has a stream be one of DynamoDB Local, or none if it was one.
+func (s *Streams) rename(arn string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.locals[arn] = !s.locals[arn]
+}
+
+// name is what the API calls a stream.
+func (s *Streams) name(arn string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.locals[arn] {
+		return arn
+	}
+	return strings.Replace(arn, ":"+region(arn)+":", ":"+localRegion+":", 1)
 }
 
 // Shards implements source.Stream. A shard's name begins with when it was made.
@@ -197,10 +225,17 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// since begins a place that is a time, in seconds: the end as it was then. It is
-// shorter than a sequence number, and so comes before all of them. The API knows
-// no better one: its own ends live for minutes.
+// since begins a place that is a time, in nanoseconds to the base of 36: the end
+// as it was then. It is shorter than a sequence number, and so comes before all of
+// them. The API knows no better one: its own ends live for minutes.
 const since = "t"
+
+// timeOf is the time that a place is; ok is false when it is none.
+func timeOf(p source.Place) (at time.Time, ok bool) {
+	text, ok := strings.CutPrefix(string(p), since)
+	n, err := strconv.ParseInt(text, 36, 64)
+	return time.Unix(0, n), ok && err == nil
+}
 
 // Seek implements source.Stream. There is no AtTime in this API.
 func (s *Streams) Seek(ctx context.Context, arn, shard string, at source.Start) (source.Place, error) {
@@ -214,8 +249,8 @@ func (s *Streams) Seek(ctx context.Context, arn, shard string, at source.Start) 
 	if err != nil {
 		return "", err
 	}
-	p := source.Place(since + strconv.FormatInt(s.c.Now().Unix(), 10))
-	s.remember(arn, shard, iterator{p, name})
+	p := source.Place(since + strconv.FormatInt(s.c.Now().UnixNano(), 36))
+	s.remember(arn, shard, p, p, name)
 	return p, nil
 }
 
@@ -226,33 +261,36 @@ func (s *Streams) iterator(ctx context.Context, arn, shard, kind, number string)
 		Shard  string `json:"ShardId"`
 		Type   string `json:"ShardIteratorType"`
 		Number string `json:"SequenceNumber,omitempty"`
-	}{arn, shard, kind, number}
+	}{s.name(arn), shard, kind, number}
 	var out struct{ ShardIterator string }
 	err := s.call(ctx, arn, "GetShardIterator", in, &out)
 	return out.ShardIterator, err
 }
 
-func (s *Streams) remember(arn, shard string, i iterator) {
+// remember keeps where the API goes on at a place, and forgets the place before.
+// There may be several readers of a shard.
+func (s *Streams) remember(arn, shard string, before, at source.Place, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.iterators[arn+" "+shard] = i
+	delete(s.iterators, spot{arn, shard, before})
+	s.iterators[spot{arn, shard, at}] = name
 }
 
-func (s *Streams) forget(arn, shard string) {
+func (s *Streams) forget(arn, shard string, at source.Place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.iterators, arn+" "+shard)
+	delete(s.iterators, spot{arn, shard, at})
 }
 
 // begin is where to go on at a place.
 func (s *Streams) begin(ctx context.Context, arn, shard string, from source.Place) (string, error) {
 	s.mu.Lock()
-	i := s.iterators[arn+" "+shard]
+	name := s.iterators[spot{arn, shard, from}]
 	s.mu.Unlock()
-	if i.name != "" && i.at == from {
-		return i.name, nil
+	if name != "" {
+		return name, nil
 	}
-	if from != "" && !strings.HasPrefix(string(from), since) {
+	if _, timed := timeOf(from); from != "" && !timed {
 		name, err := s.iterator(ctx, arn, shard, "AFTER_SEQUENCE_NUMBER", string(from))
 		if !is(err, "TrimmedDataAccessException") {
 			return name, err

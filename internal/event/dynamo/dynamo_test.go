@@ -1,6 +1,7 @@
 package dynamo
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,7 @@ type table struct {
 	calls  map[string]int
 	region string
 	fail   *Error
+	name   string // "" is arn
 }
 
 type part struct {
@@ -71,7 +73,7 @@ func (t *table) Call(_ context.Context, region, operation string, body []byte) (
 	out, refusal := map[string]any{}, t.fail
 	switch {
 	case refusal != nil:
-	case operation == "DescribeStream" && in.StreamArn != arn:
+	case operation == "DescribeStream" && in.StreamArn != cmp.Or(t.name, arn):
 		refusal = &Error{"ResourceNotFoundException", "no stream"}
 	case operation == "DescribeStream":
 		out["StreamDescription"] = t.describe(in.ExclusiveStartShardID)
@@ -229,9 +231,9 @@ func TestTheLatestPlaceLasts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		api := newTable()
 		api.put(0, "k", "old")
-		time.Sleep(2 * time.Second)
+		time.Sleep(2 * time.Minute)
 		at, err := New(Config{Call: api.Call}).Seek(t.Context(), arn, "shardId-1", source.Start{At: source.AtLatest})
-		if err != nil || !at.Before("1000000000000000000") {
+		if err != nil || !at.Before("000000000000000000001") {
 			t.Fatalf("the end is %s: %v", at, err)
 		}
 		time.Sleep(time.Hour)
@@ -292,6 +294,54 @@ func TestNewShardsAreFound(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestReadersOfOneShard has one reader at the end, and others behind it.
+func TestReadersOfOneShard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := newTable()
+		s := New(Config{Call: api.Call})
+		api.put(0, "k", "old") // in the same minute as the end
+		at, err := s.Seek(t.Context(), arn, "shardId-1", source.Start{At: source.AtLatest})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := read(t, s, "shardId-1", "", 1); values(p) != "old" {
+			t.Errorf("from the oldest there is %s", values(p))
+		}
+		api.put(0, "k", "new")
+		for range 2 {
+			if p := read(t, s, "shardId-1", "1000", 1); values(p) != "new" {
+				t.Errorf("behind the first there is %s", values(p))
+			}
+		}
+		if p := read(t, s, "shardId-1", at, 100); values(p) != "new" {
+			t.Errorf("from the end there is %s", values(p))
+		}
+	})
+}
+
+func TestAStreamOfDynamoDBLocal(t *testing.T) {
+	api := newTable()
+	api.name = strings.Replace(arn, "eu-west-1", "ddblocal", 1)
+	api.put(0, "k", "a")
+	s := New(Config{Call: api.Call})
+	if info, err := s.Describe(t.Context(), arn); err != nil || info.ARN != arn {
+		t.Errorf("it is %+v: %v", info, err)
+	}
+	if all, err := s.Shards(t.Context(), arn); err != nil || len(all) != 1 {
+		t.Errorf("the shards are %+v: %v", all, err)
+	}
+	api.name = "none"
+	for range 2 {
+		if _, err := s.Describe(t.Context(), arn); !errors.Is(err, source.ErrNotFound) {
+			t.Errorf("once it is gone, it is %v", err)
+		}
+	}
+	api.name = arn
+	if _, err := s.Describe(t.Context(), arn); err != nil {
+		t.Errorf("once it is AWS's, it is %v", err)
+	}
 }
 
 func TestRefusals(t *testing.T) {

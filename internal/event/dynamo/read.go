@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/event/source"
@@ -25,7 +23,7 @@ func (s *Streams) Read(ctx context.Context, arn, shard string, from source.Place
 	for {
 		out, err := s.records(ctx, arn, name, min(most, maxRecords))
 		if is(err, "ExpiredIteratorException", "TrimmedDataAccessException") {
-			s.forget(arn, shard)
+			s.forget(arn, shard, from)
 			name, err = s.begin(ctx, arn, shard, from)
 			if err == nil {
 				continue
@@ -39,11 +37,11 @@ func (s *Streams) Read(ctx context.Context, arn, shard string, from source.Place
 			return page, err
 		}
 		if out.Next == "" {
-			s.forget(arn, shard)
+			s.forget(arn, shard, from)
 			page.Ended = true
 			return page, s.awaitChild(ctx, arn, shard)
 		}
-		s.remember(arn, shard, iterator{page.Next, out.Next})
+		s.remember(arn, shard, from, page.Next, out.Next)
 		if len(page.Records) > 0 {
 			return page, nil
 		}
@@ -68,24 +66,20 @@ func (s *Streams) records(ctx context.Context, arn, name string, most int) (out 
 	return out, s.call(ctx, arn, "GetRecords", in, &out)
 }
 
+// rounded is how exactly a DynamoDB may know when a record was made.
+const rounded = time.Minute
+
 // page makes records of what was read. Those that were there before a place that
 // is a time are left out.
 func (s *Streams) page(arn string, from source.Place, records []json.RawMessage) (source.Page, error) {
 	p := source.Page{Next: from}
-	after, timed := int64(0), false
-	if text, ok := strings.CutPrefix(string(from), since); ok {
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return p, fmt.Errorf("dynamodb: %q is no place", from)
-		}
-		after, timed = n, true
-	}
+	after, timed := timeOf(from)
 	for _, raw := range records {
 		one, err := record(arn, raw)
 		if err != nil {
 			return p, err
 		}
-		if timed && one.Arrived.Unix() < after {
+		if timed && one.Arrived.Before(after.Truncate(rounded)) {
 			continue // the place stays: it is as good as this one's
 		}
 		p.Records = append(p.Records, one)
