@@ -6,6 +6,7 @@
 #     iproute2, curl, ca-certificates, git, chromium-headless-shell
 #   .cache/venv   the AWS CLI version 1, boto3 and botocore (PyPI), versions below
 #   .cache/node   a current Node.js and the AWS SDK for JavaScript v3 (npm)
+#   .cache/kafka  a broker of Kafka (Maven), where java and mvn are there
 #   .cache/bin    the aws command, for PATH
 #
 # On other systems install these by hand; tests that miss a tool say so.
@@ -58,5 +59,16 @@ if [ "$(cat "$cache/node/.version" 2>/dev/null)" != "$(cat e2e/package.json)" ];
 	cp e2e/package.json "$cache/node/"
 	(cd "$cache/node" && npm install --silent --no-audit --no-fund >/dev/null)
 	cp e2e/package.json "$cache/node/.version"
+fi
+if have java && have mvn; then
+	if [ "$(cat "$cache/kafka/.version" 2>/dev/null)" != "$(cat e2e/kafka/pom.xml)" ]; then
+		echo "installing: a broker of Kafka into .cache/kafka"
+		rm -rf "$cache/kafka"
+		mkdir -p "$cache/kafka"
+		mvn -q -B -f e2e/kafka/pom.xml dependency:copy-dependencies "-DoutputDirectory=$cache/kafka/libs"
+		cp e2e/kafka/pom.xml "$cache/kafka/.version"
+	fi
+else
+	echo "without java (17) and mvn the tests against a broker of Kafka are left out"
 fi
 echo "test tools are ready in .cache"
