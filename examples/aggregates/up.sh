@@ -18,7 +18,7 @@ python=$(mayfly runtimes --json | tr -d ' \n' | grep -oE '"runtime":"python[0-9.
 rm -rf "$here/build"
 mkdir -p "$here/build"
 cp "$here/app.py" "$here/mayfly.json" "$here/build"
-python3 -m pip install --quiet --disable-pip-version-check --target "$here/build" --requirement "$here/requirements.txt"
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-warn-conflicts --target "$here/build" --requirement "$here/requirements.txt"
 mayfly deploy "$here/build" --runtime "$python" --env "BUCKET=$bucket"
 
 echo "3. windows of $window s"

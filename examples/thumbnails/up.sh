@@ -22,7 +22,7 @@ rm -rf "$here/build"
 mkdir -p "$here/build"
 cp -r "$here/python" "$here/node" "$here/build"
 # Wheels for the very Python that will run them: Pillow is compiled.
-python3 -m pip install --quiet --disable-pip-version-check --target "$here/build/python" \
+python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-warn-conflicts --target "$here/build/python" \
 	--only-binary=:all: --python-version "${python#python}" --requirement "$here/python/requirements.txt"
 (cd "$here/build/node" && npm install --no-audit --no-fund --silent)
 mayfly deploy "$here/build/python" --runtime "$python"
