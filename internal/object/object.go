@@ -140,7 +140,7 @@ type Put struct {
 
 	// Check, unless nil, is shown the digests of the content that was read (by
 	// algorithm, base64, "MD5" among them). Its error stops the object from being made.
-	Check func(size int64, digests map[string]string) error
+	Check func(size int64, digests map[string]string) error `json:"-"`
 }
 
 // A Condition must hold of the object that a write is about to replace or delete,
