@@ -3,11 +3,13 @@ package kinesis
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -202,4 +204,54 @@ func dataOf(r source.StreamRecord) string {
 	_, rest, _ := strings.Cut(string(r.Event), `"data":"`)
 	data, _, _ := strings.Cut(rest, `"`)
 	return data
+}
+
+// A brittle database fails when it is told to.
+type brittle struct {
+	store.DB
+	fail atomic.Bool
+}
+
+func (d *brittle) Update(ctx context.Context, fn func(store.Tx) error) error {
+	if d.fail.Load() {
+		return store.ErrFull
+	}
+	return d.DB.Update(ctx, fn)
+}
+
+// TestFailedCommit: what was not written was not put. The others are read, from
+// memory and from rows, across the gap that it left.
+func TestFailedCommit(t *testing.T) {
+	w := newWorld(t)
+	st := w.make("s", 1)
+	db := &brittle{DB: w.db}
+	w.Book.db = db
+	put := func(data string) error {
+		_, err := w.api.putRecord(t.Context(), &PutRecordInput{StreamName: &st.name, PartitionKey: new("k"), Data: []byte(data)})
+		return err
+	}
+	if err := put("0"); err != nil {
+		t.Fatal(err)
+	}
+	before := w.iterate(st, shard0, "LATEST")
+	for range 3 {
+		db.fail.Store(true)
+		if err := put("lost"); !errors.Is(err, store.ErrFull) {
+			t.Errorf("with a full disk: %v", err)
+		}
+		db.fail.Store(false)
+		if err := put("1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if got := strings.Join(texts(w.get(before).Records), ""); got != "111" {
+			t.Errorf("behind the first: %s", got)
+		}
+		if got := strings.Join(texts(w.get(w.iterate(st, shard0, "TRIM_HORIZON")).Records), ""); got != "0111" {
+			t.Errorf("all: %s", got)
+		}
+		w.again()
+		st = w.stream("s")
+	}
 }

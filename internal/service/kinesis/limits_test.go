@@ -195,6 +195,21 @@ func TestRecordSizes(t *testing.T) {
 	if got := put(1, 10<<20-1); got != "" {
 		t.Errorf("10 MiB: %q", got)
 	}
+	// Within the limits of a shard it is let through, and paid back.
+	large := w.make("large", 1)
+	if _, err := w.api.updateMaxRecordSize(t.Context(), &UpdateMaxRecordSizeInput{StreamARN: &large.arn, MaxRecordSizeInKiB: new(int32(10240))}); err != nil {
+		t.Fatal(err)
+	}
+	for i, tt := range []struct {
+		wait time.Duration
+		size int
+		want int
+	}{{0, 10<<20 - 1, 0}, {0, 1, 1}, {8 * time.Second, 1, 1}, {2 * time.Second, 1, 0}} {
+		w.pass(tt.wait)
+		if got := w.batch(large, 1, tt.size); got != tt.want {
+			t.Errorf("%d: %d of 1 refused, want %d", i, got, tt.want)
+		}
+	}
 	in := &PutRecordsInput{StreamName: &st.name}
 	for range 11 {
 		in.Records = append(in.Records, &PutRecordsRequestEntry{PartitionKey: new("k"), Data: make([]byte, 1<<20)})

@@ -109,6 +109,39 @@ func TestSplitAndMerge(t *testing.T) {
 	}
 }
 
+// TestNumbersOfChildren follow those of their parents, also where the digit of the
+// shard that stands before the counter begins anew.
+func TestNumbersOfChildren(t *testing.T) {
+	w := newWorld(t)
+	st := w.make("s", 15)
+	for range 3 {
+		sh := st.layout().open[14]
+		if _, err := w.api.splitShard(t.Context(), &SplitShardInput{StreamName: &st.name, ShardToSplit: new(sh.name()), NewStartingHashKey: new(middle(sh.low, sh.high).String())}); err != nil {
+			t.Fatal(err)
+		}
+		end := *sh.describe().SequenceNumberRange.EndingSequenceNumber
+		for _, c := range st.layout().open[14:16] {
+			if start := *c.describe().SequenceNumberRange.StartingSequenceNumber; start <= end { // of one length
+				t.Errorf("shard %d begins with %s, and %d ended with %s", c.ix, start, sh.ix, end)
+			}
+		}
+	}
+}
+
+// TestRoute: the last key of a range is the shard's own.
+func TestRoute(t *testing.T) {
+	w := newWorld(t)
+	st := w.make("s", 3)
+	for i, sh := range st.layout().open {
+		for _, key := range []hashKey{sh.low, sh.low.plus(1), sh.high.minus(1), sh.high} {
+			out, err := w.api.putRecord(t.Context(), &PutRecordInput{StreamName: &st.name, PartitionKey: new("k"), ExplicitHashKey: new(key.String()), Data: []byte("v")})
+			if err != nil || *out.ShardId != shardID(i) {
+				t.Errorf("%s of %s to %s: %+v, %v", key, sh.low, sh.high, out, err)
+			}
+		}
+	}
+}
+
 // TestUniform: whatever a stream was before, UpdateShardCount makes equal shards.
 func TestUniform(t *testing.T) {
 	w := newWorld(t)

@@ -27,7 +27,7 @@ type shard struct {
 	lastAt           int64    // when that came
 	closedAt         int64    // milliseconds since 1970; 0 is open
 	gone             bool     // its stream is deleted
-	tail             []*chunk // the newest chunks, without a gap up to next
+	tail             []*chunk // the newest chunks, none missing up to next
 	changed          chan struct{}
 	reads            meter
 	oldest           int64 // when the oldest chunk came, 0 if there is none
@@ -67,9 +67,6 @@ func (s *shard) isOpen() bool {
 func (s *shard) publish(cs []*chunk) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.tail) > 0 && s.tail[len(s.tail)-1].end() != cs[0].first {
-		s.tail = nil // a commit between them failed and left a gap
-	}
 	s.tail = append(s.tail, cs...)
 	last := cs[len(cs)-1]
 	s.next, s.lastAt = last.end(), last.at
