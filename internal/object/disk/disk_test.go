@@ -531,9 +531,7 @@ func TestExpireVersions(t *testing.T) {
 		put(t, s, "k", fmt.Sprint(i))
 	}
 	day := 24 * time.Hour
-	if err := s.SetExpiry(ctx, "b", []object.Expiry{{Age: 5 * day, NoncurrentAge: day, NoncurrentKeep: 1, OrphanedMarkers: true}}); err != nil {
-		t.Fatal(err)
-	}
+	rule := object.Expiry{Age: 5 * day, NoncurrentAge: day, NoncurrentKeep: 1, OrphanedMarkers: true}
 	count := func() (n int) {
 		page, err := s.ListVersions(ctx, "b", object.Listing{Limit: 100})
 		if err != nil {
@@ -542,8 +540,12 @@ func TestExpireVersions(t *testing.T) {
 		return len(page.Objects)
 	}
 	for _, step := range []struct {
-		days, want int
-	}{{1, 4}, {3, 2}, {7, 2}, {9, 1}, {10, 0}} { // two versions; a marker and one version; the marker; nothing
+		days, keep, want int
+	}{{1, 1, 4}, {3, 1, 2}, {7, 1, 3}, {9, 1, 2}, {10, 0, 1}, {11, 0, 0}} { // in the end a marker with one version, the marker, nothing
+		rule.NoncurrentKeep = step.keep
+		if err := s.SetExpiry(ctx, "b", []object.Expiry{rule}); err != nil {
+			t.Fatal(err)
+		}
 		now = time.Date(2026, 1, 1, 10, 0, 0, 0, time.UTC).Add(time.Duration(step.days) * day)
 		if err := s.Expire(ctx); err != nil {
 			t.Fatal(err)
