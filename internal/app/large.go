@@ -10,8 +10,9 @@ import (
 	"github.com/mayfly-faas/mayfly/internal/awserr"
 )
 
-// An upload of code is held in memory while it is decoded, several times over:
-// some 200 MB for the largest. So only a few are read at once.
+// An upload of code, or of many large records, is held in memory while it is
+// decoded, several times over: some 200 MB for the largest. So only a few are
+// read at once.
 const (
 	largeBody   = 4 << 20
 	largeAtOnce = 4
@@ -28,11 +29,11 @@ func newLarge(n int, most time.Duration) large { return large{make(chan struct{}
 
 // admit waits until r may be read. Its turn ends with the request.
 func (l large) admit(r *http.Request, service, op string) error {
-	if service != "lambda" || !slices.Contains([]string{"CreateFunction", "UpdateFunctionCode", "PublishLayerVersion"}, op) {
-		return nil // wire bounds the others to a few MB
-	}
 	if r.ContentLength >= 0 && r.ContentLength < largeBody {
 		return nil
+	}
+	if !slices.Contains([]string{"lambda:CreateFunction", "lambda:UpdateFunctionCode", "lambda:PublishLayerVersion", "kinesis:PutRecord", "kinesis:PutRecords"}, service+":"+op) {
+		return nil // wire bounds the others to a few MB
 	}
 	select {
 	case l.turns <- struct{}{}:
