@@ -24,15 +24,30 @@ import (
 
 const childDir = "MAYFLY_BUCKET_CHILD"
 
-// TestMain is also the child that the crash test kills.
+// TestMain is also the children that the crash tests kill.
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childDir); dir != "" {
-		if err := changeForever(dir); err != nil {
-			fmt.Println(err)
+	for name, run := range map[string]func(string) error{childDir: changeForever, writerDir: writeForever} {
+		dir := os.Getenv(name)
+		if dir == "" {
+			continue
+		}
+		if err := run(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 	}
 	os.Exit(m.Run())
+}
+
+// kills is how often to kill.
+func kills(t *testing.T) int {
+	if n, err := strconv.Atoi(os.Getenv("MAYFLY_KILLS")); err == nil {
+		return n
+	}
+	if testing.Short() {
+		return 2
+	}
+	return 6
 }
 
 // A diskShelf is an outbox on disk. It gives the numbers of what is gone again.
@@ -161,11 +176,7 @@ func TestKilledAtAnyTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kills := 6
-	if n, err := strconv.Atoi(os.Getenv("MAYFLY_KILLS")); err == nil {
-		kills = n
-	}
-	dir, acked := t.TempDir(), map[string]int{} // of each key the last
+	kills, dir, acked := kills(t), t.TempDir(), map[string]int{} // of each key the last
 	for range kills {
 		cmd := exec.Command(exe)
 		cmd.Env = append(os.Environ(), childDir+"="+dir)
