@@ -6,13 +6,13 @@ package filter
 // https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html
 type Criteria struct {
 	patterns []criterion
-	data     string
+	data     []string
 }
 
-// A criterion is one filter, and what it asks of the record's data.
+// A criterion is one filter, and what it asks of each member with data.
 type criterion struct {
 	p    *Pattern
-	data asks
+	data []asks
 }
 
 type asks int
@@ -25,15 +25,19 @@ const (
 
 // ParseCriteria reads filters. data is the record's member that holds what the
 // producer sent, "body" of a queue; its text is matched as JSON where a filter
-// asks for JSON.
-func ParseCriteria(data string, filters []string) (*Criteria, error) {
-	c := &Criteria{data: data}
+// asks for JSON. There may be more such members, as the key of a record of Kafka.
+func ParseCriteria(data string, filters []string, more ...string) (*Criteria, error) {
+	c := &Criteria{data: append([]string{data}, more...)}
 	for _, f := range filters {
 		p, err := Parse([]byte(f))
 		if err != nil {
 			return nil, err
 		}
-		c.patterns = append(c.patterns, criterion{p, p.root.asks(data)})
+		one := criterion{p: p}
+		for _, name := range c.data {
+			one.data = append(one.data, p.root.asks(name))
+		}
+		c.patterns = append(c.patterns, one)
 	}
 	return c, nil
 }
@@ -74,22 +78,42 @@ func (c *Criteria) Match(record []byte) bool {
 	if err != nil || !ok {
 		return false
 	}
-	text, isText := members[c.data].(string)
-	parsed, isJSON := structure(text)
+	forms := make([]form, len(c.data))
+	for i, name := range c.data {
+		forms[i].text, forms[i].isText = members[name].(string)
+		forms[i].parsed, forms[i].isJSON = structure(forms[i].text)
+	}
 	for _, p := range c.patterns {
-		switch {
-		case p.data == asksJSON && !isJSON, p.data == asksText && (isJSON || !isText):
-			continue
-		case p.data == asksJSON:
-			members[c.data] = parsed
-		case isText:
-			members[c.data] = text
+		fits := true
+		for i, name := range c.data {
+			fits = fits && forms[i].show(p.data[i], members, name)
 		}
-		if p.p.Matches(members) {
+		if fits && p.p.Matches(members) {
 			return true
 		}
 	}
 	return false
+}
+
+// A form is what a member with data holds.
+type form struct {
+	text           string
+	parsed         any
+	isText, isJSON bool
+}
+
+// show puts the data among members as a filter asks for it; false when it is of
+// another kind.
+func (f *form) show(a asks, members map[string]any, name string) bool {
+	switch {
+	case a == asksJSON && !f.isJSON, a == asksText && (f.isJSON || !f.isText):
+		return false
+	case a == asksJSON:
+		members[name] = f.parsed
+	case f.isText:
+		members[name] = f.text
+	}
+	return true
 }
 
 // structure reads a text that is a JSON object or array.

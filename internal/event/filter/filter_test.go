@@ -264,3 +264,27 @@ func BenchmarkMatch(b *testing.B) {
 		}
 	}
 }
+
+func TestCriteriaOfTwoMembers(t *testing.T) {
+	for _, test := range []struct {
+		filter, record string
+		want           bool
+	}{
+		{`{"key":{"shop":[1]}}`, `{"key":"{\"shop\":1}","value":"x"}`, true},
+		{`{"key":{"shop":[1]}}`, `{"key":"{\"shop\":2}","value":"{\"shop\":1}"}`, false},
+		{`{"key":{"shop":[1]},"value":["x"]}`, `{"key":"{\"shop\":1}","value":"x"}`, true},
+		{`{"key":{"shop":[1]},"value":["x"]}`, `{"key":"{\"shop\":1}","value":"{}"}`, false},
+		{`{"key":["a"],"value":{"n":[{"numeric":[">",1]}]}}`, `{"key":"a","value":"{\"n\":2}"}`, true},
+		{`{"key":["a"]}`, `{"key":"{}"}`, false},
+		{`{"key":["a"]}`, `{"value":"a"}`, false},
+		{`{"offset":[1]}`, `{"offset":1,"key":"{}"}`, true},
+	} {
+		c, err := ParseCriteria("value", []string{test.filter}, "key")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Match([]byte(test.record)); got != test.want {
+			t.Errorf("%s passes %s: %v", test.record, test.filter, got)
+		}
+	}
+}

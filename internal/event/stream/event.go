@@ -117,7 +117,7 @@ func criteria(k source.Kind, filters []string) (*filter.Criteria, error) {
 	case source.DynamoDB:
 		return filter.ParseCriteria("", filters)
 	case source.Kafka:
-		return filter.ParseCriteria("value", filters)
+		return filter.ParseCriteria("value", filters, "key")
 	}
 	return filter.ParseCriteria("data", filters)
 }
