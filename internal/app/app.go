@@ -63,6 +63,7 @@ type App struct {
 	functions *function.Registry
 	events    eventing
 	streams   streaming
+	objects   warehouse
 	web       web
 	large     large
 	keys      sigv4.Keys
@@ -85,7 +86,7 @@ func New(ctx context.Context, c Config) (*App, error) {
 
 func (a *App) open(ctx context.Context) error {
 	a.server, a.inside = listen.New(listen.Config{}), listen.New(listen.Config{Connections: insideConnections})
-	for _, step := range []func(context.Context) error{a.openStores, a.openEngine, a.openFunctions, a.openEvents, a.openStreams, a.openInvokers, a.openWeb} {
+	for _, step := range []func(context.Context) error{a.openStores, a.openObjects, a.openEngine, a.openFunctions, a.openEvents, a.openStreams, a.openInvokers, a.openBuckets, a.openWeb} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -147,7 +148,7 @@ func (a *App) openMeter(ctx context.Context) error {
 
 func (a *App) openFunctions(ctx context.Context) (err error) {
 	a.functions, err = function.Open(ctx, function.Config{DB: a.db, Blobs: a.blobs, Code: a.codes, Engine: a.engine, Meter: a.meter,
-		Identity: a.book, Account: Account, Region: a.config.Region, Concurrency: a.config.Concurrency})
+		Identity: a.book, Objects: a.objects.store, Account: Account, Region: a.config.Region, Concurrency: a.config.Concurrency})
 	if err == nil {
 		a.onClose(func(context.Context) error { return a.functions.Close() })
 	}

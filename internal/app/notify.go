@@ -14,7 +14,7 @@ import (
 
 // openNotifications opens what tells of changes of objects. All that takes events
 // is open before it, and closed after it.
-func (a *App) openNotifications(ctx context.Context, changes object.Outbox) (*bucket.Forwarder, error) {
+func (a *App) openNotifications(ctx context.Context, changes object.Outbox) error {
 	f, err := bucket.Open(ctx, bucket.Config{
 		DB: a.events.db, Changes: changes, Router: &a.events.router, Account: Account, Region: a.config.Region,
 		Policies: map[string]func(context.Context, arn.ARN) (string, error){
@@ -25,7 +25,7 @@ func (a *App) openNotifications(ctx context.Context, changes object.Outbox) (*bu
 		a.events.notifier = f
 		a.onClose(func(context.Context) error { return f.Close() })
 	}
-	return f, err
+	return err
 }
 
 // functionPolicy is the policy of a function, "" when it has none.
@@ -47,12 +47,12 @@ func (a *App) functionPolicy(ctx context.Context, to arn.ARN) (string, error) {
 }
 
 // openBucketWriter opens what makes objects of events, for destinations in S3.
-func (a *App) openBucketWriter(ctx context.Context, objects bucket.Objects) (*bucket.Writer, error) {
+func (a *App) openBucketWriter(ctx context.Context, objects bucket.Objects) error {
 	w, err := bucket.OpenWriter(ctx, bucket.WriterConfig{DB: a.events.db, Objects: objects, Account: Account})
 	if err == nil {
 		a.events.writer = w
 		a.onClose(func(context.Context) error { return w.Close() })
 		a.events.router.Register("s3", w)
 	}
-	return w, err
+	return err
 }

@@ -1,62 +1,19 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"html"
 	"io"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/event/bucket"
 	"github.com/mayfly-faas/mayfly/internal/object"
+	"github.com/mayfly-faas/mayfly/internal/object/disk"
 )
-
-// A shelf is an outbox, and a place for objects, in memory.
-type shelf struct {
-	mu      sync.Mutex // guards changes
-	changes []object.Change
-	wake    chan struct{}
-	puts    chan object.Put
-}
-
-func (s *shelf) add(c object.Change) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	c.Seq = int64(len(s.changes) + 1)
-	s.changes = append(s.changes, c)
-	s.wake <- struct{}{}
-}
-
-func (s *shelf) Changes(ctx context.Context, _ int64, _ int) ([]object.Change, error) {
-	select {
-	case <-s.wake:
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return slices.Clone(s.changes), nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (s *shelf) Told(_ context.Context, seqs ...int64) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.changes = slices.DeleteFunc(s.changes, func(c object.Change) bool { return slices.Contains(seqs, c.Seq) })
-	return nil
-}
-
-func (s *shelf) Put(ctx context.Context, p object.Put, content io.Reader) (object.Info, error) {
-	body, err := io.ReadAll(content)
-	p.Meta.User = map[string]string{"body": string(body)}
-	s.puts <- p
-	return object.Info{}, err
-}
 
 // sqs calls an operation of SQS by a form.
 func (c *client) sqs(op string, in url.Values) string {
@@ -96,13 +53,11 @@ while True:
 // buckets.
 func TestNotificationsOfBuckets(t *testing.T) {
 	a, c := open(t, Config{Data: t.TempDir()})
-	s := &shelf{wake: make(chan struct{}, 8), puts: make(chan object.Put, 8)}
-	f, err := a.openNotifications(t.Context(), s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := a.openBucketWriter(t.Context(), s); err != nil {
-		t.Fatal(err)
+	f, s := a.events.notifier, a.objects.store
+	for _, name := range []string{"b", "failures"} {
+		if err := s.CreateBucket(t.Context(), object.Bucket{Name: name, Region: "eu-central-1", Owner: Account}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	arn := func(service, name string) string { return "arn:aws:" + service + ":eu-central-1:000000000000:" + name }
 	fn, q := arn("lambda", "function:f"), arn("sqs", "q")
@@ -137,17 +92,45 @@ func TestNotificationsOfBuckets(t *testing.T) {
 	}
 	c.received("q", `"Event":"s3:TestEvent"`)
 	c.want(200, "", "PUT", "/2019-09-25/functions/f/event-invoke-config", "lambda", `{"MaximumRetryAttempts":0,"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:s3:::failures"}}}`)
-	s.add(object.Change{Event: "ObjectCreated:Put", Time: time.Now(), Object: object.Info{Bucket: "b", Key: "a b", Size: 3, ETag: "e", Sequencer: "01"}, Owner: "o", Region: "eu-central-1",
-		Rules: []object.Rule{{ID: "1", Target: q}, {ID: "2", Target: fn}}})
+	err := s.SetNotification(t.Context(), "b", object.Notification{Rules: []object.Rule{
+		{ID: "1", Target: q, Events: []string{"s3:ObjectCreated:*"}}, {ID: "2", Target: fn, Events: []string{"s3:ObjectCreated:*"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Put(t.Context(), object.Put{Bucket: "b", Key: "a b", Event: "ObjectCreated:Put"}, strings.NewReader("abc")); err != nil {
+		t.Fatal(err)
+	}
 	c.received("q", `"key":"a+b"`)
 	c.want(200, "mayfly_bucket_changes_told_total 1", "GET", "/metrics", "", "")
-	p := <-s.puts
-	if ok, err := regexp.MatchString(`^aws/lambda/async/f/\d{4}/\d\d/\d\d/`, p.Key); err != nil || !ok || p.Bucket != "failures" {
-		t.Errorf("put %s into %s", p.Key, p.Bucket)
+	record := written(t, s, "failures")
+	if ok, err := regexp.MatchString(`^aws/lambda/async/f/\d{4}/\d\d/\d\d/`, record.Key); err != nil || !ok {
+		t.Errorf("the record is called %s", record.Key)
 	}
+	_, content, err := s.Open(t.Context(), "failures", record.Key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer content.Close()
+	body, err := io.ReadAll(content)
 	for _, want := range []string{`"condition":"RetriesExhausted"`, `"key":"a+b"`, `"configurationId":"2"`, "told to"} {
-		if !strings.Contains(p.Meta.User["body"], want) {
-			t.Errorf("the record %s lacks %s", p.Meta.User["body"], want)
+		if err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("the record %s lacks %s (%v)", body, want, err)
 		}
 	}
+}
+
+// written waits for an object in a bucket.
+func written(t *testing.T, s *disk.Store, bucket string) object.Info {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		l, err := s.List(t.Context(), bucket, object.Listing{Limit: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(l.Objects) > 0 {
+			return l.Objects[0]
+		}
+	}
+	t.Fatalf("nothing comes into %s", bucket)
+	return object.Info{}
 }
