@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"errors"
 	"html"
 	"io"
@@ -133,4 +134,32 @@ func written(t *testing.T, s *disk.Store, bucket string) object.Info {
 	}
 	t.Fatalf("nothing comes into %s", bucket)
 	return object.Info{}
+}
+
+func TestCodeFromABucket(t *testing.T) {
+	a, c := open(t, Config{Data: t.TempDir()})
+	c.create("f", sleeper)
+	var f struct{ Code struct{ Location string } }
+	if err := json.Unmarshal([]byte(c.want(200, "Location", "GET", "/2015-03-31/functions/f", "lambda", "")), &f); err != nil {
+		t.Fatal(err)
+	}
+	_, zip := c.do("GET", f.Code.Location, "", "")
+	s := a.objects.store
+	if err := s.CreateBucket(t.Context(), object.Bucket{Name: "code", Region: "eu-central-1", Owner: Account}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Put(t.Context(), object.Put{Bucket: "code", Key: "f.zip"}, strings.NewReader(zip)); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(status int, part, key string) {
+		t.Helper()
+		c.want(status, part, "POST", "/2015-03-31/functions", "lambda", `{"FunctionName":"g","Runtime":"provided.al2023","Handler":"h",
+			"Role":"arn:aws:iam::000000000000:role/r","Code":{"S3Bucket":"code","S3Key":"`+key+`"}}`)
+	}
+	ask(400, "S3 Error Code: NoSuchKey. S3 Error Message: The specified key does not exist.", "g.zip")
+	ask(201, `"State":"Pending"`, "f.zip")
+	for text := ""; !strings.Contains(text, `"State":"Active"`); time.Sleep(5 * time.Millisecond) {
+		_, text = c.do("GET", "/2015-03-31/functions/g/configuration", "lambda", "")
+	}
+	c.want(200, "0", "POST", "/2015-03-31/functions/g/invocations", "lambda", "0")
 }
