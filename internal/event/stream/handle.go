@@ -191,10 +191,9 @@ func (l *lane) openWindow(part []item) *window {
 	return windowAt(part[0].Arrived, long)
 }
 
-// step makes durable that the lane's first items are done; false when that
-// cannot be any more.
+// step counts the lane's first items as done; false when the reader ends.
 func (l *lane) step(items int, w *window) bool {
-	return l.s.keep(&step{lane: l, items: items, window: w})
+	return l.s.forward(&step{lane: l, items: items, window: w})
 }
 
 // wait waits before the next try, if there is one, no longer than the oldest

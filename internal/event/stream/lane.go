@@ -13,6 +13,8 @@ type lane struct {
 	number int
 	came   chan struct{} // has one element when there is something new
 
+	unsaved int // the step of the shard at which this lane has come forward last
+
 	// The shard's lock guards what follows.
 	items []item // that are not done, those of the batch under way first
 	bytes int    // of their events

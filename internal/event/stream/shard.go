@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/mayfly-faas/mayfly/internal/event/source"
-	"github.com/mayfly-faas/mayfly/internal/store"
 )
 
 // A shard is one that is read. Its own goroutine reads and spreads records over
@@ -17,6 +16,7 @@ type shard struct {
 	id    string
 	lanes []*lane
 	freed chan struct{} // has one element when a lane has got room
+	dirty chan struct{} // has one element when the mark is to be written
 
 	mu   sync.Mutex // guards what follows, and what lanes say it does
 	mark mark
@@ -25,7 +25,10 @@ type shard struct {
 	end  bool         // no more records come
 	gone bool         // the shard does not exist any more
 
-	writes int // of the mark
+	writes int           // of the mark
+	steps  int           // that were taken, and other reasons to write it
+	saved  int           // of those, on disk
+	moved  chan struct{} // closed and replaced when saved has changed
 }
 
 // An item is a record in a lane.
@@ -41,7 +44,7 @@ func newShard(r *reader, id string, k mark) *shard {
 	if n := len(k.Ahead); n == 0 || k.Ahead[n-1].Factor != factor {
 		k.Ahead = append(k.Ahead, ahead{Factor: factor, Lanes: make([]source.Place, factor)})
 	}
-	s := &shard{r: r, id: id, freed: make(chan struct{}, 1), mark: k, at: k.From}
+	s := &shard{r: r, id: id, freed: make(chan struct{}, 1), dirty: make(chan struct{}, 1), moved: make(chan struct{}), mark: k, at: k.From}
 	for i := range factor {
 		s.lanes = append(s.lanes, newLane(s, i))
 	}
@@ -50,6 +53,24 @@ func newShard(r *reader, id string, k mark) *shard {
 
 // run reads the shard to its end, or until the reader ends.
 func (s *shard) run() {
+	var writer sync.WaitGroup
+	end := make(chan struct{})
+	writer.Go(func() { s.write(end) })
+	s.work()
+	close(end)
+	writer.Wait()
+	done, kept := s.finished(), s.keep(nil)
+	switch {
+	case !done:
+	case s.gone:
+		s.r.vanished(s.id)
+	case kept:
+		s.r.ended(s.id, s.mark)
+	}
+}
+
+// work reads, and returns once the lanes have done what they can.
+func (s *shard) work() {
 	if s.mark.Window != nil && s.r.job.Tumbling == 0 && !s.lanes[0].finalize() {
 		return
 	}
@@ -59,13 +80,6 @@ func (s *shard) run() {
 	}
 	s.readAll()
 	lanes.Wait()
-	switch {
-	case !s.finished():
-	case s.gone:
-		s.r.vanished(s.id)
-	case s.keep(nil):
-		s.r.ended(s.id, s.mark)
-	}
 }
 
 // finished tells whether the shard has ended and all of it is done.
@@ -141,13 +155,17 @@ func (s *shard) readOne(ends time.Time) (page source.Page, late bool, err error)
 		ctx, cancel = context.WithTimeout(ctx, left+settled)
 		defer cancel()
 	}
-	most := min(s.r.job.BatchSize*len(s.lanes), maxPage)
+	most := min(max(s.r.job.BatchSize*len(s.lanes), leastPage), maxPage)
 	page, err = s.r.job.Stream.Read(ctx, s.r.job.Source, s.id, s.at, most)
 	return page, err != nil && ctx.Err() != nil, err
 }
 
-// maxPage is the most that is read at once.
-const maxPage = 10000
+// How many records are read at once: enough for all lanes, but no few, as a read
+// may be a call of another server.
+const (
+	leastPage = 100
+	maxPage   = 10000
+)
 
 // room waits until no lane is full; false when the reader ends.
 func (s *shard) room() bool {
@@ -203,7 +221,7 @@ func (s *shard) spread(page source.Page) (ends time.Time) {
 		l.wake()
 	}
 	if !waits && len(page.Records) > 0 {
-		s.keep(nil)
+		s.soil()
 	}
 	return ends
 }
@@ -229,107 +247,4 @@ func (s *shard) close(ends time.Time) {
 	for _, l := range s.lanes {
 		l.wake()
 	}
-}
-
-// A step is what a lane has come forward: so many items, and the window that is
-// open then.
-type step struct {
-	lane   *lane
-	items  int
-	window *window
-}
-
-// keep makes durable how far the shard has come, with a step if there is one,
-// and what else belongs to it; until it is done. False means that the reader
-// ends before.
-func (s *shard) keep(p *step, others ...func(store.Tx) error) bool {
-	if p != nil && len(others) == 0 { // whoever writes first may write it
-		s.take(p)
-		p = nil
-	}
-	for wait := againFirst; ; wait = min(2*wait, againLast) {
-		err := s.save(p, others)
-		if err == nil {
-			s.kept()
-			return true
-		}
-		s.r.m.c.Log.Error("what a mapping has done could not be written", "mapping", s.r.job.UUID, "shard", s.id, "error", err)
-		if errors.Is(err, store.ErrClosed) || !sleep(s.r.ctx, wait) {
-			return false
-		}
-	}
-}
-
-// save does so once. A step that belongs to something else counts only when both
-// are written: who writes in between, as another lane may, does without it.
-func (s *shard) save(p *step, others []func(store.Tx) error) error {
-	own := 0
-	err := s.r.m.c.DB.Update(context.WithoutCancel(s.r.ctx), func(tx store.Tx) error {
-		for _, do := range others {
-			if err := do(tx); err != nil {
-				return err
-			}
-		}
-		s.mu.Lock()
-		k := s.marked(p)
-		s.writes++
-		own = s.writes
-		s.mu.Unlock()
-		return write(tx, s.r.job.UUID, s.id, k)
-	})
-	if err != nil || p == nil {
-		return err
-	}
-	if s.take(p) != own {
-		return s.save(nil, nil)
-	}
-	return nil
-}
-
-// take counts a step, and tells how often the mark was written by now.
-func (s *shard) take(p *step) (writes int) {
-	s.mu.Lock()
-	s.mark = s.marked(p)
-	p.lane.drop(p.items)
-	writes = s.writes
-	s.mu.Unlock()
-	select {
-	case s.freed <- struct{}{}:
-	default:
-	}
-	return writes
-}
-
-// marked is the mark after a step. It is the caller's to hold the lock.
-func (s *shard) marked(p *step) mark {
-	k := s.mark
-	n := len(k.Ahead)
-	if n > 0 {
-		k.Ahead = append([]ahead(nil), k.Ahead...)
-		k.Ahead[n-1].Lanes = append([]source.Place(nil), k.Ahead[n-1].Lanes...)
-	}
-	if p != nil {
-		k.Window = p.window
-		if p.items > 0 {
-			k.Ahead[n-1].Lanes[p.lane.number] = p.lane.items[p.items-1].Place
-		}
-	}
-	k.From = s.low(p)
-	k.trim()
-	return k
-}
-
-// low is the place before the oldest record that is not done.
-func (s *shard) low(p *step) source.Place {
-	low, nth := s.at, s.read+1
-	for _, l := range s.lanes {
-		items := l.items
-		if p != nil && p.lane == l {
-			items = items[p.items:]
-		}
-		if len(items) > 0 && items[0].nth < nth {
-			low, nth = items[0].before, items[0].nth
-		}
-	}
-	return low
 }
