@@ -30,6 +30,7 @@ type broker struct {
 	open, sasl, mtls string // addresses
 	root             string // the authority's certificate
 	cert, key        string // of a client
+	restart          func() // kills and starts it again
 	client           *kgo.Client
 	admin            *kadm.Client
 }
@@ -54,14 +55,23 @@ func startBroker(t testing.TB) *broker {
 	if err != nil {
 		t.Fatalf("format: %v\n%s", err, out)
 	}
-	cmd, log := java("kafka.Kafka", conf), new(syncBuffer)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+	log := new(syncBuffer)
+	var cmd *exec.Cmd
+	run := func() {
+		cmd = java("kafka.Kafka", conf)
+		cmd.Stdout, cmd.Stderr = log, log
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	t.Cleanup(func() {
+	stop := func() {
 		cmd.Process.Kill()
 		cmd.Wait()
+	}
+	run()
+	b.restart = func() { stop(); run() }
+	t.Cleanup(func() {
+		stop()
 		if t.Failed() {
 			t.Logf("broker log:\n%s", log.tail(4000))
 		}

@@ -155,6 +155,8 @@ func TestKafka(t *testing.T) {
 	t.Run("positions", r.with(testKafkaPositions))
 	t.Run("refusals", r.with(testKafkaRefusals))
 	t.Run("cluster", r.with(testKafkaCluster))
+	t.Run("recreated", r.with(testKafkaRecreated))
+	t.Run("outage", r.with(testKafkaOutage))
 }
 
 func (r *kafkaRig) with(f func(*kafkaRig)) func(*testing.T) {
@@ -427,6 +429,42 @@ func testKafkaCluster(r *kafkaRig) {
 	out, err := r.c.lambda.ListEventSourceMappings(r.Context(), &lambda.ListEventSourceMappingsInput{EventSourceArn: &arn})
 	if err != nil || len(out.EventSourceMappings) != 1 || *out.EventSourceMappings[0].AmazonManagedKafkaEventSourceConfig.ConsumerGroupId != uuid {
 		r.Errorf("listed: %v, %v", out, err)
+	}
+}
+
+// A topic that is deleted and made again is another one, read from its start.
+func testKafkaRecreated(r *kafkaRig) {
+	r.b.topic("phoenix", 2)
+	r.b.put("phoenix", 0, "a", "b")
+	uuid := r.mapped("phoenix", "phoenix", r.b.open)
+	r.caughtUp("phoenix", "phoenix")
+	if _, err := r.b.admin.DeleteTopics(r.Context(), "phoenix"); err != nil {
+		r.Fatal(err)
+	}
+	await(r.T, "the problem", func() bool {
+		_, result := r.state(uuid)
+		return result == "PROBLEM: The event source does not exist."
+	})
+	r.b.topic("phoenix", 1)
+	r.b.client.PurgeTopicsFromClient("phoenix")
+	r.b.put("phoenix", 0, "c")
+	r.caughtUp("phoenix", "phoenix")
+	if got := r.handled("phoenix"); !slices.Equal(got, []string{"a", "b", "c"}) {
+		r.Errorf("handled %q", got)
+	}
+}
+
+// A broker that is away for a while is waited for.
+func testKafkaOutage(r *kafkaRig) {
+	r.b.topic("steady", 1)
+	r.b.put("steady", 0, "a")
+	r.mapped("steady", "steady", r.b.open)
+	r.caughtUp("steady", "steady")
+	r.b.restart()
+	r.b.put("steady", 0, "b")
+	r.caughtUp("steady", "steady")
+	if got := r.handled("steady"); !slices.Equal(got, []string{"a", "b"}) {
+		r.Errorf("handled %q", got)
 	}
 }
 

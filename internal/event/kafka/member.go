@@ -28,6 +28,7 @@ type member struct {
 	mu     sync.Mutex // guards what follows
 	parts  map[int32]*part
 	gained chan struct{} // closed and replaced when partitions are gained
+	reason error         // why it has closed
 }
 
 // A part is a partition, ours or not.
@@ -255,8 +256,11 @@ func (t *Topic) Read(ctx context.Context, _, shard string, from source.Place, mo
 	}
 	for {
 		page, came, err := m.take(n, at, most)
+		if err = t.failed("read", err); errors.Is(err, source.ErrNotFound) {
+			t.quit(m, err)
+		}
 		if err != nil {
-			return page, t.failed("read", err)
+			return page, err
 		}
 		if len(page.Records) > 0 {
 			return page, nil
@@ -264,7 +268,7 @@ func (t *Topic) Read(ctx context.Context, _, shard string, from source.Place, mo
 		select {
 		case <-came:
 		case <-m.ctx.Done():
-			return page, errClosed
+			return page, m.ended()
 		case <-ctx.Done():
 			return page, ctx.Err()
 		}
@@ -272,6 +276,31 @@ func (t *Topic) Read(ctx context.Context, _, shard string, from source.Place, mo
 }
 
 var errClosed = errors.New("kafka: closed")
+
+// quit has the Topic leave a group as m. Another topic of the same name may be
+// made: it is for another member, as this one goes by the topic's number.
+func (t *Topic) quit(m *member, reason error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.member != m {
+		return
+	}
+	t.member = nil
+	m.mu.Lock()
+	m.reason = reason
+	m.mu.Unlock()
+	m.close()
+}
+
+// ended is why a member has closed.
+func (m *member) ended() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.reason != nil {
+		return m.reason
+	}
+	return errClosed
+}
 
 // take answers records that are queued, from an offset on.
 func (m *member) take(n int32, from int64, most int) (page source.Page, came chan struct{}, err error) {
@@ -345,7 +374,7 @@ func (t *Topic) Grown(ctx context.Context, _ string, known []string) error {
 		select {
 		case <-gained:
 		case <-m.ctx.Done():
-			return errClosed
+			return m.ended()
 		case <-ctx.Done():
 			return ctx.Err()
 		}
