@@ -119,12 +119,17 @@ func family(event string) string {
 // marker tells whether the event made a delete marker.
 func marker(event string) bool { return strings.HasSuffix(event, ":DeleteMarkerCreated") }
 
-// who is the principal as a record names it: S3 itself when a lifecycle did it.
+// who is the principal as a record names it: S3 itself when a lifecycle did it, and
+// another service by its name.
 func who(c object.Change) string {
-	if c.By.Principal == "" {
+	p := c.By.Principal
+	switch {
+	case p == "":
 		return principal
+	case strings.HasPrefix(p, "AWS:"), strings.HasSuffix(p, ".amazonaws.com"):
+		return p
 	}
-	return "AWS:" + c.By.Principal
+	return "AWS:" + p
 }
 
 func from(c object.Change) string {

@@ -81,6 +81,15 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+func TestWho(t *testing.T) {
+	for by, want := range map[string]string{"": "s3.amazonaws.com", "AIDAX": "AWS:AIDAX", "AWS:AROAX:session": "AWS:AROAX:session",
+		"AROAX:session": "AWS:AROAX:session", "lambda.amazonaws.com": "lambda.amazonaws.com"} {
+		if got := who(change("ObjectCreated:Put", func(c *object.Change) { c.By.Principal = by })); got != want {
+			t.Errorf("%q: %s, want %s", by, got, want)
+		}
+	}
+}
+
 // A client that reads texts may look for what JSON would let stand otherwise.
 func TestRecordIsWrittenPlainly(t *testing.T) {
 	c := change("ObjectCreated:Put", func(c *object.Change) { c.By.HostID = "a<b>&c" })
