@@ -27,9 +27,11 @@ type world struct {
 	*Book
 	api *api
 
-	mu     sync.Mutex // guards time
-	time   time.Time
+	mu   sync.Mutex // guards time
+	time time.Time  // zero for the real one
+
 	Settle time.Duration
+	wrap   func(store.DB) store.DB // what the book gets for its database, unless nil
 }
 
 func newWorld(t testing.TB) *world {
@@ -42,6 +44,9 @@ func newWorld(t testing.TB) *world {
 func (w *world) clock() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.time.IsZero() {
+		return time.Now()
+	}
 	return w.time
 }
 
@@ -58,11 +63,15 @@ func (w *world) open() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.db = db
+	if w.wrap != nil {
+		db = w.wrap(db)
+	}
 	b, err := Open(context.Background(), Config{DB: db, Account: testAccount, Region: "us-east-1", Clock: w.clock, Settle: w.Settle})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.db, w.Book, w.api = db, b, &api{b}
+	w.Book, w.api = b, &api{b}
 }
 
 func (w *world) shut() {
@@ -223,9 +232,13 @@ func (d *brittle) Update(ctx context.Context, fn func(store.Tx) error) error {
 // memory and from rows, across the gap that it left.
 func TestFailedCommit(t *testing.T) {
 	w := newWorld(t)
+	db := new(brittle)
+	w.wrap = func(real store.DB) store.DB {
+		db.DB = real
+		return db
+	}
+	w.again()
 	st := w.make("s", 1)
-	db := &brittle{DB: w.db}
-	w.Book.db = db
 	put := func(data string) error {
 		_, err := w.api.putRecord(t.Context(), &PutRecordInput{StreamName: &st.name, PartitionKey: new("k"), Data: []byte(data)})
 		return err

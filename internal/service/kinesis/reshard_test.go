@@ -223,8 +223,10 @@ func TestShardCountLimits(t *testing.T) {
 // is lost, twice there, or out of its key's order.
 func TestReshardingUnderLoad(t *testing.T) {
 	w := newWorld(t)
+	w.mu.Lock()
+	w.time = time.Time{} // the real one: writers wait for their second
+	w.mu.Unlock()
 	st := w.make("s", 2)
-	w.Book.now = time.Now
 	const writers, each = 8, 400
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

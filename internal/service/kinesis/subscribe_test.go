@@ -1,29 +1,22 @@
 package kinesis
 
 import (
+	"bytes"
 	"context"
-	"errors"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	sdk "github.com/aws/aws-sdk-go-v2/service/kinesis"
-	"github.com/aws/aws-sdk-go-v2/service/kinesis/types"
-	"github.com/aws/smithy-go"
+	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
 
+	"github.com/mayfly-faas/mayfly/internal/wire"
 	"github.com/mayfly-faas/mayfly/internal/wire/wiretest"
 )
-
-// sdk is AWS's own client, against w.
-func (w *world) sdk() *sdk.Client {
-	return sdk.New(sdk.Options{
-		BaseEndpoint: aws.String(wiretest.Serve(w.t, Service(w.Book))), Region: "us-east-1", Retryer: aws.NopRetryer{},
-		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
-	})
-}
 
 // enrol registers a consumer.
 func (w *world) enrol(st *stream, name string) string {
@@ -35,33 +28,104 @@ func (w *world) enrol(st *stream, name string) string {
 	return *out.Consumer.ConsumerARN
 }
 
-func subscription0(arn string, kind types.ShardIteratorType, number *string) *sdk.SubscribeToShardInput {
-	return &sdk.SubscribeToShardInput{ConsumerARN: &arn, ShardId: aws.String(shard0), StartingPosition: &types.StartingPosition{Type: kind, SequenceNumber: number}}
+// A position is a request for shard 0 by a consumer.
+func position(arn, kind, number string) m {
+	at := m{"Type": kind}
+	if number != "" {
+		at["SequenceNumber"] = number
+	}
+	return m{"ConsumerARN": arn, "ShardId": shard0, "StartingPosition": at}
 }
 
-// listen answers the events of a subscription.
-func listen(t *testing.T, c *sdk.Client, in *sdk.SubscribeToShardInput) *sdk.SubscribeToShardEventStream {
+// A listener reads a subscription. (AWS's client for Go does so in the tests of
+// the whole: it has a data race of its own.)
+type listener struct {
+	t    *testing.T
+	body io.Reader
+}
+
+// subscribe answers a subscription, or the code of an error.
+func subscribe(t *testing.T, url string, in m) (*listener, string) {
 	t.Helper()
-	out, err := c.SubscribeToShard(t.Context(), in)
+	text, err := json.Marshal(in)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := out.GetStream()
-	t.Cleanup(func() { s.Close() })
-	return s
+	r, err := http.NewRequestWithContext(t.Context(), "POST", url, bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Amz-Target", "Kinesis_20131202.SubscribeToShard")
+	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { res.Body.Close() })
+	if res.StatusCode != 200 {
+		var e struct {
+			Type string `json:"__type"`
+		}
+		if err := json.NewDecoder(res.Body).Decode(&e); err != nil {
+			t.Fatal(err)
+		}
+		return nil, e.Type
+	}
+	l := &listener{t, res.Body}
+	if kind, name, body := l.message(); res.Header.Get("Content-Type") != "application/vnd.amazon.eventstream" || kind != "event" || name != "initial-response" || string(body) != "{}" {
+		t.Fatalf("the answer begins with %s %s %s, %v", kind, name, body, res.Header)
+	}
+	return l, ""
 }
 
-// next is the next event with records, or the last one.
-func next(t *testing.T, s *sdk.SubscribeToShardEventStream) types.SubscribeToShardEvent {
-	t.Helper()
-	for e := range s.Events() {
-		v := e.(*types.SubscribeToShardEventStreamMemberSubscribeToShardEvent).Value
-		if len(v.Records) > 0 || len(v.ChildShards) > 0 {
-			return v
+// message is the next message: its type, what it is called, its payload. All are
+// empty at the end.
+func (l *listener) message() (kind, name string, body []byte) {
+	l.t.Helper()
+	msg, err := eventstream.NewDecoder().Decode(l.body, nil)
+	if err == io.EOF {
+		return "", "", nil
+	}
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	kind = msg.Headers.Get(":message-type").String()
+	return kind, msg.Headers.Get(":" + kind + "-type").String(), msg.Payload
+}
+
+// next is the next event with records, or the shard's last one.
+func (l *listener) next() (e SubscribeToShardEvent) {
+	l.t.Helper()
+	for {
+		kind, name, body := l.message()
+		if kind != "event" || name != "SubscribeToShardEvent" {
+			l.t.Fatalf("the subscription ended: %s %s", name, body)
+		}
+		e = SubscribeToShardEvent{}
+		tree, err := wire.ParseJSON(body)
+		if err == nil {
+			err = wire.ShapeOf(reflect.TypeFor[SubscribeToShardEvent]()).Bind(tree, reflect.ValueOf(&e).Elem())
+		}
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		if len(e.Records) > 0 || len(e.ChildShards) > 0 {
+			return e
 		}
 	}
-	t.Fatalf("the subscription ended: %v", s.Err())
-	return types.SubscribeToShardEvent{}
+}
+
+// end is the code of the error that ends the subscription, "" for none.
+func (l *listener) end() string {
+	l.t.Helper()
+	for {
+		switch kind, name, _ := l.message(); kind {
+		case "":
+			return ""
+		case "exception":
+			return name
+		}
+	}
 }
 
 func TestSubscribe(t *testing.T) {
@@ -69,36 +133,36 @@ func TestSubscribe(t *testing.T) {
 	st := w.make("s", 1)
 	consumer := w.enrol(st, "c")
 	w.add(st, "k", "0")
-	c := w.sdk()
-	s := listen(t, c, subscription0(consumer, types.ShardIteratorTypeTrimHorizon, nil))
-	e := next(t, s)
+	url := wiretest.Serve(t, Service(w.Book))
+	one, _ := subscribe(t, url, position(consumer, "TRIM_HORIZON", ""))
+	e := one.next()
 	if len(e.Records) != 1 || string(e.Records[0].Data) != "0" || *e.Records[0].PartitionKey != "k" || *e.MillisBehindLatest != 0 {
 		t.Errorf("%+v", e)
 	}
 	out := w.add(st, "k", "1")
-	if e = next(t, s); len(e.Records) != 1 || string(e.Records[0].Data) != "1" || *e.ContinuationSequenceNumber != *out.SequenceNumber {
+	if e = one.next(); len(e.Records) != 1 || string(e.Records[0].Data) != "1" || *e.ContinuationSequenceNumber != *out.SequenceNumber {
 		t.Errorf("%+v", e)
 	}
 	// Another connection within five seconds is refused, later it takes over.
-	in := subscription0(consumer, types.ShardIteratorTypeAfterSequenceNumber, e.ContinuationSequenceNumber)
-	_, err := c.SubscribeToShard(t.Context(), in)
-	if used := (*types.ResourceInUseException)(nil); !errors.As(err, &used) {
-		t.Errorf("a second one at once: %v", err)
+	in := position(consumer, "AFTER_SEQUENCE_NUMBER", *e.ContinuationSequenceNumber)
+	if _, code := subscribe(t, url, in); code != "ResourceInUseException" {
+		t.Errorf("a second one at once: %q", code)
 	}
 	w.pass(6 * time.Second)
-	two := listen(t, c, in)
-	for range s.Events() {
+	two, code := subscribe(t, url, in)
+	if code != "" {
+		t.Fatal(code)
 	}
-	if used := (*types.ResourceInUseException)(nil); !errors.As(s.Err(), &used) {
-		t.Errorf("the first one ended with %v", s.Err())
+	if got := one.end(); got != "ResourceInUseException" {
+		t.Errorf("the first one ended with %q", got)
 	}
 	w.add(st, "k", "2")
-	if _, err := w.api.splitShard(t.Context(), &SplitShardInput{StreamName: &st.name, ShardToSplit: aws.String(shard0), NewStartingHashKey: aws.String("1000")}); err != nil {
+	if _, err := w.api.splitShard(t.Context(), &SplitShardInput{StreamName: &st.name, ShardToSplit: new(shard0), NewStartingHashKey: new("1000")}); err != nil {
 		t.Fatal(err)
 	}
 	text := ""
 	for len(e.ChildShards) == 0 {
-		e = next(t, two)
+		e = two.next()
 		for _, r := range e.Records {
 			text += string(r.Data)
 		}
@@ -106,8 +170,8 @@ func TestSubscribe(t *testing.T) {
 	if text != "2" || len(e.ChildShards) != 2 || e.ContinuationSequenceNumber != nil || *e.ChildShards[0].ShardId != "shardId-000000000001" {
 		t.Errorf("at the end: %s %+v", text, e)
 	}
-	if e, more := <-two.Events(); more || two.Err() != nil {
-		t.Errorf("behind the end: %+v, %v", e, two.Err())
+	if kind, name, _ := two.message(); kind != "" {
+		t.Errorf("behind the end: %s %s", kind, name)
 	}
 }
 
@@ -122,7 +186,7 @@ func TestSubscriptionsEnd(t *testing.T) {
 			return err
 		}},
 		{"stream", "ResourceNotFoundException", func(w *world, _ string) error {
-			_, err := w.api.deleteStream(w.t.(*testing.T).Context(), &DeleteStreamInput{StreamName: aws.String("s"), EnforceConsumerDeletion: aws.Bool(true)})
+			_, err := w.api.deleteStream(w.t.(*testing.T).Context(), &DeleteStreamInput{StreamName: new("s"), EnforceConsumerDeletion: new(true)})
 			return err
 		}},
 		{"server", "", func(w *world, _ string) error { w.Hangup(); return nil }},
@@ -132,19 +196,13 @@ func TestSubscriptionsEnd(t *testing.T) {
 			st := w.make("s", 1)
 			arn := w.enrol(st, "c")
 			w.add(st, "k", "v")
-			s := listen(t, w.sdk(), subscription0(arn, types.ShardIteratorTypeTrimHorizon, nil))
-			next(t, s)
+			s, _ := subscribe(t, wiretest.Serve(t, Service(w.Book)), position(arn, "TRIM_HORIZON", ""))
+			s.next()
 			if err := tt.end(w, arn); err != nil {
 				t.Fatal(err)
 			}
-			for range s.Events() {
-			}
-			got := ""
-			if e, ok := errors.AsType[smithy.APIError](s.Err()); ok {
-				got = e.ErrorCode()
-			}
-			if got != tt.want {
-				t.Errorf("%v, want %s", s.Err(), tt.want)
+			if got := s.end(); got != tt.want {
+				t.Errorf("it ended with %q, want %q", got, tt.want)
 			}
 		})
 	}
