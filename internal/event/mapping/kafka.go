@@ -57,7 +57,7 @@ func (m *Manager) Topic(ctx context.Context, from string, k Kafka, e Edit, tags 
 // editKafka takes over what e has of a topic.
 func (one *Mapping) editKafka(e Edit) error {
 	switch {
-	case one.Kafka == nil && e.Access != nil:
+	case one.Kafka == nil && e.Access != nil && len(*e.Access) > 0:
 		return errUnsupported("SourceAccessConfigurations")
 	case one.Kafka == nil && e.Group != nil:
 		return errUnsupported("ConsumerGroupId")

@@ -94,6 +94,8 @@ func TestUpdatesOfATopic(t *testing.T) {
 		s := r.follow(Edit{})
 		_, err = r.Update(r.Context(), r.settled(s.UUID), Edit{Access: &vpc})
 		wantInvalid(r, err, "Unsupported SourceAccessConfigurations")
+		_, err = r.Update(r.Context(), s.UUID, Edit{Access: &[]kafka.Access{}})
+		r.must(err)
 	})
 }
 
