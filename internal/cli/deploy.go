@@ -64,8 +64,8 @@ win over it. What neither mentions is the default for a new function, and stays
 as it is for one that is there. .mayflyignore names what is not deployed.
 
 mayfly.json may also have "triggers", what invokes the function: queues (sqs),
-topics (sns), patterns on event buses (bus) and schedules. What a trigger needs
-is made if it is missing. A trigger that is gone from the list is removed if
+topics (sns), patterns on event buses (bus), schedules and buckets (s3). What a
+trigger needs is made if it is missing. A trigger that is gone from the list is removed if
 deploy made it; queues, topics and buses stay. "async" says what becomes of
 asynchronous invocations, and "url" gives the function an address on the web
 ("auth" is AWS_IAM unless it says NONE: open to everybody):
@@ -76,7 +76,8 @@ asynchronous invocations, and "url" gives the function an address on the web
         {"sqs": "orders", "batch": 10, "report": true, "dead_letter": "orders-dead", "retries": 4},
         {"sns": "news", "filter": {"kind": ["order"]}},
         {"bus": "default", "pattern": {"source": ["shop"]}, "retries": 3},
-        {"schedule": "cron(0 8 ? * MON-FRI *)", "timezone": "Europe/Berlin", "input": {"kind": "daily"}}
+        {"schedule": "cron(0 8 ? * MON-FRI *)", "timezone": "Europe/Berlin", "input": {"kind": "daily"}},
+        {"s3": "photos", "prefix": "uploads/", "suffix": ".jpg"}
       ],
       "async": {"retries": 1, "max_age": 3600, "on_failure": "orders-failed"},
       "url": {"auth": "NONE", "stream": false, "cors": {"origins": ["https://shop.example"], "methods": ["GET"]}}
