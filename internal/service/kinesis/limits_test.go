@@ -124,8 +124,9 @@ func TestOnDemandGrows(t *testing.T) {
 	if l := st.layout(); len(l.shards) != 6 || l.shards[4].parents != [2]int{0, none} {
 		t.Errorf("%d shards", len(l.shards))
 	}
-	w.admin.Lock() // it has gone on when it is let go
-	w.admin.Unlock()
+	if err := w.alone(func(context.Context) error { return nil }); err != nil { // behind the change
+		t.Fatal(err)
+	}
 	checkRing(t, st)
 	if n := len(st.layout().open); n != 5 {
 		t.Errorf("%d open shards", n)
