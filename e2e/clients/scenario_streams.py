@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 once = Config(retries={"max_attempts": 0}, max_pool_connections=32)
-lam, kinesis, sqs, logs = (boto3.client(n, config=once) for n in ("lambda", "kinesis", "sqs", "logs"))
+lam, kinesis, sqs, logs, s3 = (boto3.client(n, config=once) for n in ("lambda", "kinesis", "sqs", "logs", "s3"))
 ROLE = "arn:aws:iam::000000000000:role/streams"
 
 HANDLER = """
@@ -231,6 +231,25 @@ def destination():
     assert info["approximateArrivalOfFirstRecord"].endswith("Z"), info
 
 
+def bucket():
+    """A bucket as a destination gets the records as well."""
+    function("bucketed", "seen")
+    arn = stream("bucketed")
+    s3.create_bucket(Bucket="stream-failures")
+    uuid = mapped("bucketed", arn, MaximumRetryAttempts=0, DestinationConfig={"OnFailure": {"Destination": "arn:aws:s3:::stream-failures"}})["UUID"]
+    (number,) = put("bucketed", "poison")
+    end = time.time() + 30
+    while not (found := s3.list_objects_v2(Bucket="stream-failures").get("Contents", [])):
+        assert time.time() < end, "no object came"
+        time.sleep(0.1)
+    day = datetime.datetime.now(datetime.timezone.utc).strftime("%Y/%m/%d/%Y-%m-%dT")
+    assert len(found) == 1 and found[0]["Key"].startswith(f"aws/lambda/{uuid}/shardId-000000000000/{day}"), found
+    report = json.loads(s3.get_object(Bucket="stream-failures", Key=found[0]["Key"])["Body"].read())
+    assert report["KinesisBatchInfo"]["startSequenceNumber"] == number, report
+    (record,) = json.loads(report["payload"])["Records"]
+    assert base64.b64decode(record["kinesis"]["data"]) == b"poison" and record["invokeIdentityArn"] == ROLE, record
+
+
 def filters():
     function("filtered", "seen")
     arn = stream("filtered")
@@ -361,7 +380,7 @@ def active(name):
         time.sleep(0.02)
 
 
-for part in sys.argv[2:] or (event, positions, factor, bisect, partial, destination, filters, gathering, windows, states, consumer, resharding):
+for part in sys.argv[2:] or (event, positions, factor, bisect, partial, destination, bucket, filters, gathering, windows, states, consumer, resharding):
     part = globals()[part] if isinstance(part, str) else part
     begin = time.time()
     part()
