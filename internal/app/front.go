@@ -38,7 +38,7 @@ func (a *App) services() []wire.Service {
 		lambda.Service(a.functions, lambda.WithAsync(e.async), lambda.WithMappings(e.mappings)), logs.Service(a.logs), iam.Service(a.book), sts.Service(a.book),
 		sqs.Service(e.queues), sns.Service(e.topics), events.Service(e.buses), scheduler.Service(e.schedules),
 		apigateway.Service(a.web.rests, a.web.rest), apigatewayv2.Service(a.web.apis), executeapi.Service(a.connections()),
-		kinesis.Service(a.streams.kinesis),
+		kinesis.Service(a.streams.kinesis), a.objects.api.Service(),
 	}
 }
 
@@ -58,7 +58,7 @@ func (a *App) front() http.Handler {
 	private.Handle("GET /_mayfly/metrics", promhttp.HandlerFor(a.metrics(), promhttp.HandlerOpts{}))
 	private.Handle("GET /_mayfly/usage", signed(gate, a.usage))
 	private.Handle("GET /_mayfly/runtimes", signed(gate, func(*http.Request) (any, error) { return a.runtimes.List(), nil }))
-	front := wire.Front{Services: a.services(), Gate: gate, Private: private, Unsigned: a.config.AuthOff, Hosts: a.config.Hosts, Web: a.web.serve}.Handler()
+	front := wire.Front{Services: a.services(), Gate: gate, Private: private, Unsigned: a.config.AuthOff, Hosts: a.config.Hosts, Web: a.unsigned}.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet && r.URL.Path == "/metrics" { // where scrapers look
 			r.URL.Path = "/_mayfly/metrics"
@@ -69,6 +69,18 @@ func (a *App) front() http.Handler {
 		}
 		front.ServeHTTP(w, r)
 	})
+}
+
+// unsigned finds who serves a request that no signature names a service for: what users
+// have put on the web, and buckets.
+func (a *App) unsigned(r *http.Request) http.Handler {
+	if h := a.web.serve(r); h != nil {
+		return h
+	}
+	if a.objects.api.Claims(r) {
+		return a.objects.api
+	}
+	return nil
 }
 
 // gate lets a request through when its signature holds, and notes that its key

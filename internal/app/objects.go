@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"github.com/mayfly-faas/mayfly/internal/gateway/s3"
 	"github.com/mayfly-faas/mayfly/internal/object/disk"
 	"github.com/mayfly-faas/mayfly/internal/store"
 )
@@ -11,6 +12,7 @@ import (
 type warehouse struct {
 	db    store.DB
 	store *disk.Store
+	api   *s3.Gateway
 }
 
 // openObjects opens the objects. What takes code from them is opened later, as is
@@ -34,5 +36,10 @@ func (a *App) openBuckets(ctx context.Context) error {
 	if err := a.openBucketWriter(ctx, a.objects.store); err != nil {
 		return err
 	}
-	return a.openNotifications(ctx, a.objects.store)
+	if err := a.openNotifications(ctx, a.objects.store); err != nil {
+		return err
+	}
+	a.objects.api = s3.New(s3.Config{Store: a.objects.store, Account: Account, Region: a.config.Region,
+		Notifier: a.events.notifier, Lookup: a.lookup, Off: a.config.AuthOff})
+	return nil
 }

@@ -45,6 +45,9 @@ type Store struct {
 	doomed map[string]bool
 
 	news news
+
+	stop   context.CancelFunc // ends what expires objects
+	ending chan struct{}      // is closed when it has
 }
 
 var _ object.Store = (*Store)(nil)
@@ -60,7 +63,7 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if c.Inline == 0 {
 		c.Inline = 16 << 10
 	}
-	s := &Store{c: c, db: c.DB, pinned: map[string]int{}, doomed: map[string]bool{}, news: news{came: make(chan struct{})}}
+	s := &Store{c: c, db: c.DB, pinned: map[string]int{}, doomed: map[string]bool{}, news: news{came: make(chan struct{})}, ending: make(chan struct{})}
 	if err := c.DB.Migrate(ctx, "object", schema()...); err != nil {
 		return nil, fmt.Errorf("object: %w", err)
 	}
@@ -73,6 +76,9 @@ func Open(ctx context.Context, c Config) (*Store, error) {
 	if err := s.sweep(ctx); err != nil {
 		return nil, fmt.Errorf("object: sweep: %w", err)
 	}
+	run, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	go func() { defer close(s.ending); s.expireAlways(run) }()
 	return s, nil
 }
 
@@ -185,8 +191,10 @@ func (s *Store) removeFile(file string) {
 	}
 }
 
-// Close ends what waits for changes. The database stays open.
+// Close ends what waits for changes, and what expires objects. The database stays open.
 func (s *Store) Close() error {
 	s.news.end()
+	s.stop()
+	<-s.ending
 	return nil
 }

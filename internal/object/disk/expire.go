@@ -12,8 +12,8 @@ import (
 // expiry is how often rules are looked at. S3 does it once a day.
 const expiry = time.Hour
 
-// Run deletes what buckets' rules say, until ctx ends.
-func (s *Store) Run(ctx context.Context) {
+// expireAlways deletes what buckets' rules say, until ctx ends.
+func (s *Store) expireAlways(ctx context.Context) {
 	for t := time.NewTicker(expiry); ; {
 		if err := s.Expire(ctx); err != nil && ctx.Err() == nil {
 			s.c.Log.Error("expire objects", "err", err)

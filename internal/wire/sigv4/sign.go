@@ -1,6 +1,7 @@
 package sigv4
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"net/http"
 	"slices"
@@ -56,4 +57,12 @@ func signable(h http.Header) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// Signs tells whether signature is secret's of a text by itself, as a form's policy
+// is signed, for a date (20060102), a region and a service.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-authentication-HTTPPOST.html
+func Signs(secret, date, region, service, text string, signature []byte) bool {
+	key := signingKey(secret, scope{date: date, region: region, service: service})
+	return hmac.Equal(mac(key, []byte(text)), signature)
 }
