@@ -2,6 +2,8 @@ package s3
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha1"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -153,10 +155,12 @@ func readField(part *multipart.Part, most int64) (string, error) {
 	return string(text), nil
 }
 
-// formCaller checks who signed the form's policy.
+// formCaller checks who signed the form's policy, in either of the two ways.
 func (g *Gateway) formCaller(r *http.Request, f *form) (context.Context, error) {
 	scope := strings.Split(f.fields["x-amz-credential"], "/")
-	if len(scope) != 5 {
+	if id := f.fields["awsaccesskeyid"]; id != "" {
+		scope = []string{id}
+	} else if len(scope) != 5 {
 		if g.c.Off {
 			return wire.WithCaller(r.Context(), wire.Caller{Account: g.c.Account, Root: true}), nil
 		}
@@ -166,12 +170,24 @@ func (g *Gateway) formCaller(r *http.Request, f *form) (context.Context, error) 
 	if err != nil {
 		return nil, err
 	}
-	sent, err := hex.DecodeString(f.fields["x-amz-signature"])
-	if !g.c.Off && (err != nil || !sigv4.Signs(secret, scope[1], scope[2], scope[3], f.fields["policy"], sent)) {
+	caller.AccessKeyID, caller.Region = scope[0], g.c.Region
+	if !g.c.Off && !f.signed(secret, scope) {
 		return nil, awserr.New(http.StatusForbidden, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your key and signing method.")
 	}
-	caller.AccessKeyID, caller.Region = scope[0], scope[2]
 	return wire.WithCaller(r.Context(), caller), nil
+}
+
+// signed tells whether the policy's signature is secret's; scope is that of version 4, or
+// the key's id alone.
+func (f *form) signed(secret string, scope []string) bool {
+	if len(scope) == 1 {
+		mac := hmac.New(sha1.New, []byte(secret))
+		io.WriteString(mac, f.fields["policy"])
+		sent, err := base64.StdEncoding.DecodeString(f.fields["signature"])
+		return err == nil && hmac.Equal(mac.Sum(nil), sent)
+	}
+	sent, err := hex.DecodeString(f.fields["x-amz-signature"])
+	return err == nil && sigv4.Signs(secret, scope[1], scope[2], scope[3], f.fields["policy"], sent)
 }
 
 // policyHolds compares the fields with the policy, and returns how long the file may be.
@@ -190,7 +206,7 @@ func (f *form) policyHolds(bucket string, now time.Time) (least, most int64, err
 	}
 	f.fields["bucket"] = bucket
 	most = mostBytes
-	covered := map[string]bool{"policy": true, "x-amz-signature": true, "file": true, "bucket": true, "submit": true}
+	covered := map[string]bool{"policy": true, "x-amz-signature": true, "signature": true, "awsaccesskeyid": true, "file": true, "bucket": true, "submit": true}
 	for _, raw := range policy.Conditions {
 		name, least1, most1, err := f.conditionHolds(raw)
 		if err != nil {
