@@ -165,3 +165,19 @@ func TestDeployLeavesAloneWhatItDidNotMake(t *testing.T) {
 		t.Fatal(out.String())
 	}
 }
+
+// A bucket is made, and told whom to tell; the rules of others stay.
+func TestDeployAttachesBuckets(t *testing.T) {
+	w := start(t)
+	const deep = `"triggers": [{"s3": "photos", "prefix": "in/", "suffix": ".jpg"}, {"s3": "photos", "events": ["ObjectRemoved:*"]}]`
+	const wide = `"triggers": [{"s3": "photos", "prefix": "i"}]` // which overlaps what it replaces
+	w.same(w.deploy(0, deep), "created trigger s3 photos\ncreated trigger s3 photos")
+	w.same(w.deploy(0, deep), "unchanged trigger s3 photos\nunchanged trigger s3 photos")
+	w.same(w.deploy(0, wide), "created trigger s3 photos\ndeleted trigger by arn:aws:s3:::photos\ndeleted trigger by arn:aws:s3:::photos")
+	w.same(w.deploy(0, wide), "unchanged trigger s3 photos")
+	if text := w.deploy(1, `"triggers": [{"s3": "photos", "events": ["ObjectStolen:*"]}]`); !strings.Contains(text, "s3 photos") {
+		t.Errorf("says %s", text)
+	}
+	w.same(w.deploy(0, `"triggers": []`), "deleted trigger by arn:aws:s3:::photos\ndeleted trigger by arn:aws:s3:::photos")
+	w.same(w.deploy(0, `"triggers": []`), "")
+}
