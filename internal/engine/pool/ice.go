@@ -8,7 +8,7 @@ import "time"
 func (p *Pool) arm(s *Slot) {
 	d := p.left(s)
 	if p.c.FreezeAfter >= 0 {
-		d = min(d, p.c.FreezeAfter)
+		d = min(d, s.shelf.past.soon(p.c.FreezeAfter))
 	}
 	if due := s.since.Add(d); !s.armed || due.Before(s.due) {
 		p.set(s, d)
@@ -61,7 +61,7 @@ func (p *Pool) rest(s *Slot) {
 		p.mu.Unlock()
 		return
 	}
-	if wait := p.c.FreezeAfter - time.Since(s.since); s.frozen || p.c.FreezeAfter < 0 || wait > 0 {
+	if wait := s.shelf.past.soon(p.c.FreezeAfter) - time.Since(s.since); s.frozen || p.c.FreezeAfter < 0 || wait > 0 {
 		d := p.left(s)
 		if !s.frozen && p.c.FreezeAfter >= 0 {
 			d = min(d, wait)

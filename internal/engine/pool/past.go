@@ -18,6 +18,7 @@ const (
 type past struct {
 	cost  time.Duration // of a start
 	turn  time.Duration // from Take to Give
+	pause time.Duration // from Give to Take of one instance
 	uses  float64       // that decay over span
 	used  time.Time     // when they were counted last
 	gaps  gaps
@@ -55,6 +56,16 @@ func mean(m *time.Duration, d time.Duration) {
 	} else {
 		*m = max(*m+(d-*m)/4, 1)
 	}
+}
+
+// soon is how long an idle instance may be about to be used again: then to stop and
+// start it is work for nothing. It is least unless the pauses are short.
+func (h *past) soon(least time.Duration) time.Duration {
+	const most = time.Second
+	if d := 2 * h.pause; d > least && d <= most {
+		return d
+	}
+	return least
 }
 
 // lose notes that an instance was ended because it had been idle since.

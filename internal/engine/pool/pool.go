@@ -63,7 +63,7 @@ type Config struct {
 	Starts      int           // instances started at a time; twice the processors
 	Idle        time.Duration // an instance idle for so long is ended, or before, see past.keep; 30 minutes
 	Life        time.Duration // and one so old; 6 hours
-	FreezeAfter time.Duration // an instance idle for so long is frozen; negative: never; 50 ms
+	FreezeAfter time.Duration // an instance idle for so long, or for a second if it is used that often, is frozen; negative: never; 50 ms
 	MemoryMB    int           // what all instances together may use, see above; no limit
 	LeastMB     int           // an idle instance counts as at least so much of it, for there is more to keep than memory
 }
@@ -279,6 +279,9 @@ func (p *Pool) count(s *Slot, mb int) {
 // hold marks s as taken.
 func (p *Pool) hold(s *Slot) {
 	now := time.Now()
+	if s.on != nil {
+		mean(&s.shelf.past.pause, now.Sub(s.since))
+	}
 	if s.on != nil && !s.Provisioned {
 		s.shelf.past.gaps.add(now.Sub(s.since))
 	}

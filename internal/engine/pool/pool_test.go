@@ -438,6 +438,41 @@ func TestDrainWhileStarting(t *testing.T) {
 	})
 }
 
+// TestBusyOnesAreNotFrozen: what is used again after a short pause, time and again, is
+// left alone for as long as that; what is not is frozen at once.
+func TestBusyOnesAreNotFrozen(t *testing.T) {
+	in(t, Config{FreezeAfter: 50 * time.Millisecond}, func(t *testing.T, w *world) {
+		frozen := func(s *Slot) bool {
+			synctest.Wait()
+			i := s.Instance.(*thing)
+			i.mu.Lock()
+			defer i.mu.Unlock()
+			return i.frozen
+		}
+		for _, c := range []struct {
+			pause  time.Duration
+			frozen bool // in the end of a pause
+		}{{200 * time.Millisecond, false}, {5 * time.Second, true}, {200 * time.Millisecond, false}} {
+			var s *Slot
+			for range 20 {
+				s = w.take("a")
+				w.p.Give(s)
+				time.Sleep(c.pause)
+			}
+			if got := frozen(s); got != c.frozen {
+				t.Errorf("used every %v: frozen is %v", c.pause, got)
+			}
+		}
+		time.Sleep(time.Second)
+		s := w.take("a")
+		w.p.Give(s)
+		time.Sleep(1100 * time.Millisecond)
+		if !frozen(s) {
+			t.Error("it is not frozen after a second")
+		}
+	})
+}
+
 func TestIdleCountsAsTheLeast(t *testing.T) {
 	in(t, Config{MemoryMB: 200, LeastMB: 60}, func(t *testing.T, w *world) {
 		w.held = 1
