@@ -149,6 +149,7 @@ def main():
     try:
         for n in put_all():
             if n == 50:
+                begun(leases, "a")
                 workers[0].kill()  # its leases run out
             if n == 100:
                 workers.append(run("c"))
@@ -163,6 +164,14 @@ def main():
         for w in workers:
             w.kill()
             w.wait()
+
+
+def begun(leases, worker):
+    """Waits until a worker has handled something."""
+    deadline = time.time() + 60
+    while not leases.db.execute("SELECT COUNT(*) FROM handled WHERE worker = ?", (worker,)).fetchone()[0]:
+        assert time.time() < deadline, f"{worker} does nothing"
+        time.sleep(0.05)
 
 
 def check(leases):
