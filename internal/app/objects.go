@@ -40,6 +40,6 @@ func (a *App) openBuckets(ctx context.Context) error {
 		return err
 	}
 	a.objects.api = s3.New(s3.Config{Store: a.objects.store, Account: Account, Region: a.config.Region,
-		Notifier: a.events.notifier, Lookup: a.lookup, Off: a.config.AuthOff})
+		Notifier: a.events.notifier, Lookup: a.lookup, Off: a.config.AuthOff, Hosts: a.config.Hosts})
 	return nil
 }

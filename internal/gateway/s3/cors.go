@@ -3,6 +3,7 @@ package s3
 import (
 	"encoding/xml"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,6 +114,25 @@ func (q *request) allowOrigin() {
 	if r, ok := q.rule(origin, q.Method, nil); ok {
 		r.grant(q.w.Header(), origin)
 	}
+}
+
+// sameSite tells whether no other site's page made a browser ask.
+func (q *request) sameSite() bool {
+	if site := q.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
+		return false
+	}
+	origin := q.Header.Get("Origin")
+	if origin == "" {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, q.Host)
+}
+
+// allowedOrigin tells whether the bucket lets the page's origin ask.
+func (q *request) allowedOrigin() bool {
+	_, ok := q.rule(q.Header.Get("Origin"), q.Method, nil)
+	return ok
 }
 
 // preflight answers a browser that asks what another origin may do.

@@ -289,7 +289,7 @@ func (q *request) completeUpload() error {
 		SHA1         string `xml:"ChecksumSHA1,omitempty"`
 		SHA256       string `xml:"ChecksumSHA256,omitempty"`
 		ChecksumType string `xml:",omitempty"`
-	}{Location: "http://" + q.Host + q.URL.EscapedPath(), Bucket: q.bucket, Key: q.key, ETag: quoted(info.ETag),
+	}{Location: q.location(), Bucket: q.bucket, Key: q.key, ETag: quoted(info.ETag),
 		CRC32: info.Checksums["CRC32"], CRC32C: info.Checksums["CRC32C"], CRC64NVME: info.Checksums["CRC64NVME"],
 		SHA1: info.Checksums["SHA1"], SHA256: info.Checksums["SHA256"], ChecksumType: typeOf(info.Checksums)})
 }

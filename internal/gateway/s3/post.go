@@ -53,18 +53,29 @@ func (q *request) postObject() error {
 	if q.key == "" {
 		return invalid("InvalidArgument", "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.")
 	}
+	for name := range q.Header { // the policy covers the form's fields: nothing else may speak
+		if n := strings.ToLower(name); strings.HasPrefix(n, "x-amz-") || strings.HasPrefix(n, "if-") || strings.HasPrefix(n, "content-") || n == "cache-control" || n == "expires" {
+			q.Header.Del(name)
+		}
+	}
 	for name, value := range f.fields {
 		if strings.HasPrefix(name, "x-amz-meta-") || strings.HasPrefix(name, "x-amz-checksum-") ||
 			name == "content-type" || name == "cache-control" || name == "content-disposition" || name == "content-encoding" || name == "expires" || name == "x-amz-storage-class" {
 			q.Header.Set(name, value)
 		}
 	}
-	if f.fields["content-type"] == "" {
-		q.Header.Del("Content-Type") // the form's own
-	}
 	p, w, err := q.putOf("ObjectCreated:Post")
 	if err != nil {
 		return err
+	}
+	if text := f.fields["tagging"]; text != "" {
+		var t tags
+		if xml.Unmarshal([]byte(text), &t) != nil {
+			return malformed()
+		}
+		if p.Tags, err = t.pairs(10); err != nil {
+			return err
+		}
 	}
 	p.Check = func(size int64, digests map[string]string) error {
 		if size < least {
@@ -81,7 +92,7 @@ func (q *request) postObject() error {
 
 // posted answers as the form wants it.
 func (q *request) posted(f *form, info object.Info) error {
-	location := "http://" + q.Host + "/" + q.bucket + "/" + url.PathEscape(q.key)
+	location := q.location()
 	h := q.w.Header()
 	h.Set("Location", location)
 	q.written(info)
@@ -114,6 +125,15 @@ func (q *request) posted(f *form, info object.Info) error {
 		q.w.WriteHeader(http.StatusNoContent)
 	}
 	return nil
+}
+
+// location is the address of the object.
+func (q *request) location() string {
+	path := "/" + (&url.URL{Path: q.key}).EscapedPath()
+	if q.g.hostBucket(q.Host) == "" {
+		path = "/" + q.bucket + path
+	}
+	return wire.BaseURL(q.ctx()) + path
 }
 
 // readForm reads the fields that come before the file.
@@ -160,7 +180,7 @@ func (g *Gateway) formCaller(r *http.Request, f *form) (context.Context, error) 
 	scope := strings.Split(f.fields["x-amz-credential"], "/")
 	if id := f.fields["awsaccesskeyid"]; id != "" {
 		scope = []string{id}
-	} else if len(scope) != 5 {
+	} else if len(scope) != 5 || scope[3] != "s3" || scope[4] != "aws4_request" || !strings.HasPrefix(f.fields["x-amz-date"], scope[1]) {
 		if g.c.Off {
 			return wire.WithCaller(r.Context(), wire.Caller{Account: g.c.Account, Root: true}), nil
 		}
@@ -208,14 +228,16 @@ func (f *form) policyHolds(bucket string, now time.Time) (least, most int64, err
 	most = mostBytes
 	covered := map[string]bool{"policy": true, "x-amz-signature": true, "signature": true, "awsaccesskeyid": true, "file": true, "bucket": true, "submit": true}
 	for _, raw := range policy.Conditions {
-		name, least1, most1, err := f.conditionHolds(raw)
+		names, least1, most1, err := f.conditionHolds(raw)
 		if err != nil {
 			return 0, 0, err
 		}
-		if name == "content-length-range" {
-			least, most = least1, min(most, most1)
+		for _, name := range names {
+			if name == "content-length-range" {
+				least, most = max(least, least1), min(most, most1)
+			}
+			covered[name] = true
 		}
-		covered[name] = true
 	}
 	for name := range f.fields {
 		if !covered[name] && !strings.HasPrefix(name, "x-ignore-") {
@@ -229,40 +251,40 @@ func failedPolicy(why string) error {
 	return awserr.New(http.StatusForbidden, "AccessDenied", "Invalid according to Policy: %s", why)
 }
 
-// conditionHolds checks one condition, and tells which field it is about.
-func (f *form) conditionHolds(raw json.RawMessage) (name string, least, most int64, err error) {
+// conditionHolds checks one condition, and tells which fields it is about.
+func (f *form) conditionHolds(raw json.RawMessage) (names []string, least, most int64, err error) {
 	failed := func() error { return failedPolicy("Policy Condition failed: " + string(raw)) }
 	var exact map[string]string
 	if json.Unmarshal(raw, &exact) == nil {
 		for n, v := range exact {
-			name = strings.ToLower(n)
+			name := strings.ToLower(n)
 			if f.fields[name] != v {
-				return name, 0, 0, failed()
+				return nil, 0, 0, failed()
 			}
+			names = append(names, name)
 		}
-		return name, 0, 0, nil
+		return names, 0, 0, nil
 	}
 	var list []any
 	if json.Unmarshal(raw, &list) != nil || len(list) != 3 {
-		return "", 0, 0, invalid("InvalidPolicyDocument", "Invalid Policy: Invalid Condition")
+		return nil, 0, 0, invalid("InvalidPolicyDocument", "Invalid Policy: Invalid Condition")
 	}
 	kind, _ := list[0].(string)
 	if strings.EqualFold(kind, "content-length-range") {
 		a, ok1 := list[1].(float64)
 		b, ok2 := list[2].(float64)
 		if !ok1 || !ok2 {
-			return "", 0, 0, invalid("InvalidPolicyDocument", "Invalid Policy: Invalid content-length-range")
+			return nil, 0, 0, invalid("InvalidPolicyDocument", "Invalid Policy: Invalid content-length-range")
 		}
-		return "content-length-range", int64(a), int64(b), nil
+		return []string{"content-length-range"}, int64(a), int64(b), nil
 	}
 	field, _ := list[1].(string)
 	value, _ := list[2].(string)
-	name = strings.ToLower(strings.TrimPrefix(field, "$"))
-	switch {
-	case kind == "eq" && f.fields[name] == value, kind == "starts-with" && strings.HasPrefix(f.fields[name], value):
-		return name, 0, 0, nil
+	name := strings.ToLower(strings.TrimPrefix(field, "$"))
+	if kind == "eq" && f.fields[name] == value || kind == "starts-with" && strings.HasPrefix(f.fields[name], value) {
+		return []string{name}, 0, 0, nil
 	}
-	return name, 0, 0, failed()
+	return nil, 0, 0, failed()
 }
 
 // limited is a reader of what may not be longer.

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/mayfly-faas/mayfly/internal/awserr"
@@ -119,7 +120,7 @@ func (q *request) route() (operation, error) {
 		about = bucket
 	}
 	query := q.URL.Query()
-	for _, op := range operations() {
+	for _, op := range q.g.ops {
 		if op.method != q.Method || op.about != about || op.query != "" && !query.Has(op.query) || op.header != "" && q.Header.Get(op.header) == "" {
 			continue
 		}
@@ -146,28 +147,22 @@ func refuseUnserved(query url.Values) error {
 }
 
 // place tells the bucket and the key of a request, from its path and its host.
-func place(r *http.Request) (bucket, key string) {
+func (g *Gateway) place(r *http.Request) (bucket, key string) {
 	path := strings.TrimPrefix(r.URL.Path, "/")
-	if b := hostBucket(r.Host); b != "" {
+	if b := g.hostBucket(r.Host); b != "" {
 		return b, path
 	}
 	bucket, key, _ = strings.Cut(path, "/")
 	return bucket, key
 }
 
-// hostBucket is the bucket in a host's name: "<bucket>.s3.<...>", "<bucket>.s3-<region>.<...>",
+// hostBucket is the bucket in a host's name: "<bucket>.s3.<ours>", "<bucket>.s3.<region>.<ours>",
 // and "<bucket>.localhost", as clients write it that are told of an endpoint without a
 // service in its name. "" is none.
-func hostBucket(host string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	labels := strings.Split(host, ".")
-	for i, l := range labels {
-		if l == "s3" || strings.HasPrefix(l, "s3-") {
-			return strings.Join(labels[:i], ".")
-		}
+func (g *Gateway) hostBucket(host string) string {
+	host = hostName(host)
+	if bucket, ok := g.splitHost(host); ok {
+		return bucket
 	}
 	if name, ok := strings.CutSuffix(host, ".localhost"); ok {
 		return name
@@ -175,37 +170,52 @@ func hostBucket(host string) string {
 	return ""
 }
 
+// splitHost finds the bucket before S3's name at one of our own hosts; ok is false for
+// a host without that name, and for hosts of others that happen to have it.
+func (g *Gateway) splitHost(host string) (bucket string, ok bool) {
+	labels := strings.Split(hostName(host), ".")
+	for i, l := range labels {
+		if l != "s3" && !strings.HasPrefix(l, "s3-") {
+			continue
+		}
+		for _, rest := range [][]string{labels[i+1:], labels[min(i+2, len(labels)):]} { // without a region, and with one
+			if name := strings.Join(rest, "."); name == "localhost" || slices.ContainsFunc(g.c.Hosts, func(h string) bool { return strings.EqualFold(hostName(h), name) }) {
+				return strings.Join(labels[:i], "."), true
+			}
+		}
+	}
+	return "", false
+}
+
+// hostName is a host without its port, in lower case.
+func hostName(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
 // Claims tells whether an unsigned request is for S3: by its host, as a form that a
 // browser uploads, by a signature of version 2, or as a question about a bucket's origins.
 func (g *Gateway) Claims(r *http.Request) bool {
-	q := r.URL.Query()
+	_, ours := g.splitHost(r.Host)
 	switch {
-	case isVersion2(r):
+	case isVersion2(r), ours && !signed(r):
 		return true
-	case strings.Contains(r.Header.Get("Authorization"), "Credential="), q.Has("X-Amz-Credential"):
+	case signed(r):
 		return false // the front finds out by itself
-	case isS3Host(r.Host):
-		return true
 	case r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data"),
 		r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "":
-		b, _ := place(r)
+		b, _ := g.place(r)
 		_, err := g.c.Store.Bucket(r.Context(), b)
 		return err == nil
 	}
 	return false
 }
 
-// isS3Host tells whether a host's name has S3's in it.
-func isS3Host(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	for l := range strings.SplitSeq(strings.ToLower(host), ".") {
-		if l == "s3" || strings.HasPrefix(l, "s3-") {
-			return true
-		}
-	}
-	return false
+// signed tells whether a request says that it is, by a signature of version 4.
+func signed(r *http.Request) bool {
+	return strings.Contains(r.Header.Get("Authorization"), "Credential=") || r.URL.Query().Has("X-Amz-Credential")
 }
 
 func sourceIP(r *http.Request) string {

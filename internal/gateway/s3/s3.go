@@ -33,6 +33,8 @@ type Config struct {
 	// everybody in.
 	Lookup func(ctx context.Context, accessKeyID, token string) (secret string, c wire.Caller, err error)
 	Off    bool
+
+	Hosts []string // names that clients may reach us by, besides localhost
 }
 
 // A Notifier sends what buckets say of their objects.
@@ -47,6 +49,7 @@ type Notifier interface {
 // A Gateway is the API. It is a wire.Protocol with one service.
 type Gateway struct {
 	c    Config
+	ops  []operation
 	gate wire.Gate
 }
 
@@ -58,7 +61,7 @@ func New(c Config) *Gateway {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	return &Gateway{c: c}
+	return &Gateway{c: c, ops: operations()}
 }
 
 // Service is S3 among the services of the front.
@@ -94,9 +97,13 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Amz-Request-Id", wire.RequestID(r.Context()))
 	w.Header().Set("X-Amz-Id-2", hostID)
 	q := &request{Request: r, w: w, g: g}
-	q.bucket, q.key = place(r)
+	q.bucket, q.key = g.place(r)
 	if r.Method == http.MethodOptions {
 		q.preflight()
+		return
+	}
+	if g.c.Off && !q.sameSite() && !q.allowedOrigin() {
+		q.fail(accessDenied()) // a page of another site must not act for whoever looks at it
 		return
 	}
 	q.allowOrigin()
@@ -128,8 +135,11 @@ func (q *request) serve() error {
 func (q *request) authenticate() error {
 	var err error
 	if isVersion2(q.Request) {
-		q.Request, err = q.g.version2(q.Request)
+		q.Request, err = q.g.version2(q.Request, q.op)
 		return err
+	}
+	if q.Header.Get("Authorization") != "" && q.Header.Get("X-Amz-Content-Sha256") == "" {
+		return invalid("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
 	}
 	if !q.g.c.Off && q.Header.Get("Authorization") == "" && !q.URL.Query().Has("X-Amz-Algorithm") && !q.URL.Query().Has("X-Amz-Credential") {
 		return accessDenied()

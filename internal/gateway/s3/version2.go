@@ -23,8 +23,14 @@ func isVersion2(r *http.Request) bool {
 }
 
 // version2 checks such a URL.
-func (g *Gateway) version2(r *http.Request) (*http.Request, error) {
+func (g *Gateway) version2(r *http.Request, op operation) (*http.Request, error) {
 	q := r.URL.Query()
+	if g.c.Off {
+		return g.gate(r, "s3", op.name)
+	}
+	if op.query != "" && !slices.Contains(signedParameters(), op.query) {
+		return nil, accessDenied() // what is asked for is not part of what was signed
+	}
 	secret, caller, err := g.c.Lookup(r.Context(), q.Get("AWSAccessKeyId"), q.Get("x-amz-security-token"))
 	if err != nil {
 		return nil, err
@@ -37,9 +43,9 @@ func (g *Gateway) version2(r *http.Request) (*http.Request, error) {
 		return nil, awserr.New(http.StatusForbidden, "AccessDenied", "Request has expired")
 	}
 	mac := hmac.New(sha1.New, []byte(secret))
-	mac.Write([]byte(signedText(r)))
+	mac.Write([]byte(g.signedText(r)))
 	want, err := base64.StdEncoding.DecodeString(q.Get("Signature"))
-	if !g.c.Off && (err != nil || !hmac.Equal(mac.Sum(nil), want)) {
+	if err != nil || !hmac.Equal(mac.Sum(nil), want) {
 		return nil, awserr.New(http.StatusForbidden, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your key and signing method.")
 	}
 	caller.AccessKeyID, caller.Region = q.Get("AWSAccessKeyId"), g.c.Region
@@ -47,7 +53,7 @@ func (g *Gateway) version2(r *http.Request) (*http.Request, error) {
 }
 
 // signedText is what such a signature signs.
-func signedText(r *http.Request) string {
+func (g *Gateway) signedText(r *http.Request) string {
 	q := r.URL.Query()
 	var b strings.Builder
 	for _, line := range []string{r.Method, r.Header.Get("Content-Md5"), r.Header.Get("Content-Type"), q.Get("Expires")} {
@@ -70,7 +76,7 @@ func signedText(r *http.Request) string {
 	for _, n := range names {
 		b.WriteString(n + ":" + amz[n] + "\n")
 	}
-	if bucket := hostBucket(r.Host); bucket != "" {
+	if bucket := g.hostBucket(r.Host); bucket != "" {
 		b.WriteString("/" + bucket)
 	}
 	b.WriteString(r.URL.EscapedPath())
@@ -80,12 +86,9 @@ func signedText(r *http.Request) string {
 
 // signedQuery are the parameters that are part of what is signed.
 func signedQuery(r *http.Request) string {
-	known := []string{"acl", "cors", "delete", "lifecycle", "location", "notification", "partNumber", "policy", "response-cache-control",
-		"response-content-disposition", "response-content-encoding", "response-content-language", "response-content-type", "response-expires",
-		"tagging", "uploadId", "uploads", "versionId", "versioning", "versions", "website"}
 	q := r.URL.Query()
 	var parts []string
-	for _, n := range known {
+	for _, n := range signedParameters() {
 		if !q.Has(n) {
 			continue
 		}
@@ -98,4 +101,11 @@ func signedQuery(r *http.Request) string {
 		return ""
 	}
 	return "?" + strings.Join(parts, "&")
+}
+
+// signedParameters are those that the old signature covers, in its order.
+func signedParameters() []string {
+	return []string{"acl", "cors", "delete", "lifecycle", "location", "notification", "partNumber", "policy", "response-cache-control",
+		"response-content-disposition", "response-content-encoding", "response-content-language", "response-content-type", "response-expires",
+		"tagging", "uploadId", "uploads", "versionId", "versioning", "versions", "website"}
 }

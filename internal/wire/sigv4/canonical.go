@@ -45,7 +45,12 @@ func (c *claim) appendCanonical(b []byte, r *http.Request, path, bodyHash string
 // clients tidy it up first. The second is "" where it is the same.
 func paths(r *http.Request, service string) (sent, tidied string) {
 	sent = sentPath(r)
-	if service == "s3" {
+	if service == "s3" { // some clients sign what they send, some what AWS makes of it
+		if plain, err := url.PathUnescape(sent); err == nil {
+			if escaped := escape(plain, true); escaped != sent {
+				return sent, escaped
+			}
+		}
 		return sent, ""
 	}
 	if strings.Contains(sent, "//") || strings.Contains(sent, "/.") {

@@ -78,10 +78,10 @@ func (v Verifier) now() time.Time {
 	return time.Now()
 }
 
-// skewOf is how far a client's clock may be off. IAM and STS, older than the
+// skewOf is how far a client's clock may be off. IAM, STS and S3, older than the
 // rule of the other services, say 15 minutes in their messages.
 func skewOf(service string) time.Duration {
-	if service == "iam" || service == "sts" {
+	if service == "iam" || service == "sts" || service == "s3" {
 		return 15 * time.Minute
 	}
 	return 5 * time.Minute
