@@ -2,7 +2,7 @@
 # Installs what the tests need, once; what is there already is left alone.
 #
 #   Debian packages (as root, with apt-get): awscli (version 2), python3 with
-#     venv, nodejs, npm, ruby, postgresql (the store's second engine), e2fsprogs,
+#     venv, nodejs, npm, ruby, rclone, postgresql (the store's second engine), e2fsprogs,
 #     iproute2, curl, ca-certificates, git, chromium-headless-shell
 #   .cache/venv   the AWS CLI version 1, boto3 and botocore (PyPI), versions below
 #   .cache/node   a current Node.js and the AWS SDK for JavaScript v3 (npm)
@@ -32,6 +32,7 @@ have ip || [ -x /sbin/ip ] || packages+=(iproute2)
 have curl || packages+=(curl)
 have git || packages+=(git)
 have ruby || packages+=(ruby)
+have rclone || packages+=(rclone)
 have chromium-headless-shell || have chromium || have google-chrome || packages+=(chromium-headless-shell fonts-dejavu-core)
 [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
 if [ ${#packages[@]} -gt 0 ]; then

@@ -133,18 +133,20 @@ func (q *request) serve() error {
 
 // authenticate checks who asks. Whoever does not say is nobody, whom no bucket lets in.
 func (q *request) authenticate() error {
-	var err error
+	check := func(r *http.Request) (*http.Request, error) { return q.g.gate(r, "s3", q.op.name) }
 	if isVersion2(q.Request) {
-		q.Request, err = q.g.version2(q.Request, q.op)
-		return err
+		check = func(r *http.Request) (*http.Request, error) { return q.g.version2(r, q.op) }
 	}
 	if q.Header.Get("Authorization") != "" && q.Header.Get("X-Amz-Content-Sha256") == "" {
 		return invalid("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
 	}
-	if !q.g.c.Off && q.Header.Get("Authorization") == "" && !q.URL.Query().Has("X-Amz-Algorithm") && !q.URL.Query().Has("X-Amz-Credential") {
+	if !isVersion2(q.Request) && !q.g.c.Off && q.Header.Get("Authorization") == "" && !q.URL.Query().Has("X-Amz-Algorithm") && !q.URL.Query().Has("X-Amz-Credential") {
 		return accessDenied()
 	}
-	q.Request, err = q.g.gate(q.Request, "s3", q.op.name)
+	r, err := check(q.Request)
+	if err == nil {
+		q.Request = r
+	}
 	return err
 }
 
