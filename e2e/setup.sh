@@ -16,7 +16,7 @@ root=$PWD
 cache=$root/.cache
 mkdir -p "$cache/bin"
 
-awscli=1.46.3 boto3=1.44.5
+awscli=1.46.3 boto3=1.44.5 websockets=15.0.1
 node=22
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -45,12 +45,12 @@ if [ ${#packages[@]} -gt 0 ]; then
 	fi
 fi
 
-if [ "$(cat "$cache/venv/.version" 2>/dev/null)" != "$awscli $boto3" ]; then
-	echo "installing: AWS CLI $awscli, boto3 $boto3 into .cache/venv"
+if [ "$(cat "$cache/venv/.version" 2>/dev/null)" != "$awscli $boto3 $websockets" ]; then
+	echo "installing: AWS CLI $awscli, boto3 $boto3, websockets $websockets into .cache/venv"
 	rm -rf "$cache/venv"
 	python3 -m venv "$cache/venv"
-	"$cache/venv/bin/pip" install -q "awscli==$awscli" "boto3==$boto3"
-	echo "$awscli $boto3" >"$cache/venv/.version"
+	"$cache/venv/bin/pip" install -q "awscli==$awscli" "boto3==$boto3" "websockets==$websockets"
+	echo "$awscli $boto3 $websockets" >"$cache/venv/.version"
 fi
 ln -sf "$cache/venv/bin/aws" "$cache/bin/aws"
 
